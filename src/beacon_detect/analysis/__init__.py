@@ -1,0 +1,3 @@
+"""The detection core: pure functions over arrays of times."""
+
+from __future__ import annotations

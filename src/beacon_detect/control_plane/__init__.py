@@ -1,0 +1,3 @@
+"""The server: intake, storage, analyzer, detector, alert manager and API."""
+
+from __future__ import annotations

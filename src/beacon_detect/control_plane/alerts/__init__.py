@@ -1,0 +1,3 @@
+"""Alerts: when to raise one, and its way to each channel."""
+
+from __future__ import annotations

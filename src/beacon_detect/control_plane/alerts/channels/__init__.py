@@ -1,0 +1,3 @@
+"""One file a channel."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Names for what the kernel numbers: processes and containers."""
+
+from __future__ import annotations
