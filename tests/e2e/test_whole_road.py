@@ -1,0 +1,255 @@
+"""From packets to alerts with real parts: kernel program, processes, sockets, files.
+
+One run of traffic is watched twice: by a host sensor on this machine and by a
+gateway sensor on the interface of the server's namespace, each with a control
+plane of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from traffic import ANSWER, REQUEST
+from world import (
+    CLIENT_V4,
+    SERVER_V4,
+    SERVER_V6,
+    Receivers,
+    System,
+    eventually,
+    free_port,
+    namespaces,
+    process,
+    receivers,
+)
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+
+TRAFFIC = str(Path(__file__).parent / "traffic.py")
+BEACON_PORT = 8443
+CHECK_INS = 31
+IMPLANT = "implantd"
+
+
+@dataclass
+class Watched:
+    """Both systems after the traffic, with what the receivers of the host system got."""
+
+    host: System
+    gateway: System
+    receivers: Receivers
+    implant_pid: int
+
+
+def implant_python(folder: Path) -> str:
+    """Return a path that runs this Python under a name of its own, as an implant would."""
+    link = folder / IMPLANT
+    link.symlink_to(sys.executable)
+    return str(link)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    folder = tmp_path_factory.mktemp("road")
+    with ExitStack() as stack:
+        spaces = stack.enter_context(namespaces())
+        got = stack.enter_context(receivers(folder))
+        alerting = {
+            "syslog": {"enabled": True, "socket_path": str(got.syslog_path)},
+            "file": {"enabled": True, "path": str(folder / "alerts.json")},
+            "webhook": {"enabled": True, "url": f"http://127.0.0.1:{got.webhook_port}/hook"},
+        }
+        quiet = {"syslog_enabled": False, "file_enabled": False}
+        host = System(folder / "host", free_port(), {"alerting": alerting})
+        gateway = System(
+            folder / "gateway",
+            9090,
+            {"alerting": quiet, "data_plane": {"interface": spaces.server_interface}},
+            spaces.in_server(),
+        )
+        for system in (host, gateway):
+            stack.enter_context(system.server())
+            eventually(system.is_up, within=40, what="the control plane answers")
+            stack.enter_context(system.sensor())
+        for system in (host, gateway):
+            eventually(system.watches, within=40, what="the sensor reports")
+        listener = stack.enter_context(
+            process(
+                [*spaces.in_server(), sys.executable, TRAFFIC, "listen", str(BEACON_PORT)],
+                folder / "listener.log",
+            )
+        )
+        eventually(lambda: "listening" in listener.text(), within=20, what="the listener listens")
+        stack.enter_context(
+            process(
+                [*spaces.in_client(), sys.executable, TRAFFIC, "noise", SERVER_V4, SERVER_V6, "40"],
+                folder / "noise.log",
+            )
+        )
+        implant = stack.enter_context(
+            process(
+                [
+                    *spaces.in_client(),
+                    *(implant_python(folder), TRAFFIC, "beacon"),
+                    *(SERVER_V4, str(BEACON_PORT), str(CHECK_INS), "1.0"),
+                ],
+                folder / "implant.log",
+            )
+        )
+        assert implant.child.wait(90) == 0, implant.text()
+        for system in (host, gateway):
+            eventually(
+                lambda system=system: connections(system) == CHECK_INS,
+                within=20,
+                what="every check-in is stored",
+            )
+            eventually(lambda system=system: beacons(system), within=20, what="a beacon is found")
+        eventually(lambda: got.webhook and got.syslog, within=20, what="the alert arrives")
+        yield Watched(host, gateway, got, implant.child.pid)
+
+
+def beacons(system: System) -> list[dict[str, Any]]:
+    return list(system.get("beacons")["beacons"])
+
+
+def connections(system: System) -> int:
+    """Return how many connections the control plane counts for the beacon's pair."""
+    pairs = system.get("connections?limit=1000")["connections"]
+    return sum(p["connections"] for p in pairs if p["dst_port"] == BEACON_PORT)
+
+
+@pytest.fixture(params=["host", "gateway"])
+def system(request: pytest.FixtureRequest, watched: Watched) -> System:
+    return getattr(watched, request.param)
+
+
+def test_the_beacon_and_only_it_is_flagged(system: System) -> None:
+    found = [(b["src_ip"], b["dst_ip"], b["dst_port"], b["protocol"]) for b in beacons(system)]
+
+    assert found == [(CLIENT_V4, SERVER_V4, BEACON_PORT, "TCP")]
+
+
+def test_the_interval_is_right_within_five_percent(system: System) -> None:
+    assert beacons(system)[0]["interval_seconds"] == pytest.approx(1.0, rel=0.05)
+
+
+def test_connections_and_bytes_are_counted_exactly(system: System) -> None:
+    pairs = system.get("connections?limit=1000")["connections"]
+    pair = next(p for p in pairs if p["dst_port"] == BEACON_PORT)
+    expected = (CHECK_INS, CHECK_INS * REQUEST, CHECK_INS * ANSWER)
+
+    def counted() -> tuple[int, int, int]:
+        pairs = system.get("connections?limit=1000")["connections"]
+        pair = next(p for p in pairs if p["dst_port"] == BEACON_PORT)
+        return pair["connections"], pair["bytes_out"], pair["bytes_in"]
+
+    eventually(lambda: counted() == expected, within=15, what=f"{expected}, last {pair}")
+
+
+def test_the_host_sensor_names_the_process(watched: Watched) -> None:
+    found = beacons(watched.host)[0]
+
+    assert found["process"] == IMPLANT
+    assert found["pid"] == watched.implant_pid
+    assert found["direction"] == "outbound"
+
+
+def test_the_noise_is_seen_over_ipv6_too(system: System) -> None:
+    pairs = system.get("connections?limit=1000")["connections"]
+
+    assert any(p["dst_ip"] == SERVER_V6 for p in pairs)
+    assert any(p["protocol"] == "UDP" for p in pairs)
+
+
+def test_the_alert_arrived_once_on_each_channel(watched: Watched) -> None:
+    lines = (watched.host.folder.parent / "alerts.json").read_text("utf-8").splitlines()
+    alerts = watched.host.get("alerts")["alerts"]
+    new = [alert for alert in alerts if alert["kind"] == "new"]
+
+    assert len(new) == 1
+    wanted = new[0]["id"]
+    assert [json.loads(line)["id"] for line in lines].count(wanted) == 1
+    assert [body["id"] for body in watched.receivers.webhook].count(wanted) == 1
+    assert sum(wanted.encode() in message for message in watched.receivers.syslog) == 1
+
+
+def test_the_cli_shows_what_the_api_says(system: System) -> None:
+    rows = list(csv.DictReader(io.StringIO(system.cli("beacons", "--csv"))))
+    wanted = beacons(system)[0]
+
+    assert len(rows) == 1
+    assert rows[0]["src_ip"] == wanted["src_ip"]
+    assert rows[0]["dst_port"] == str(wanted["dst_port"])
+    assert int(rows[0]["connections"]) == wanted["connections"]
+
+
+def test_status_shows_the_sensor_without_losses(system: System) -> None:
+    status = system.get("status")
+
+    assert [sensor["lost"] for sensor in status["sensors"]] == [0]
+    assert "LIVE" in system.cli("status")
+
+
+def check_in(spaces: Any, folder: Path, count: int) -> None:
+    command = [*spaces.in_client(), sys.executable, TRAFFIC, "beacon"]
+    command += [SERVER_V4, str(BEACON_PORT), str(count), "0.05"]
+    with process(command, folder / "client.log") as client:
+        assert client.child.wait(60) == 0, client.text()
+
+
+def test_nothing_is_lost_or_counted_twice_when_either_side_is_killed(tmp_path: Path) -> None:
+    quiet = {"alerting": {"syslog_enabled": False, "file_enabled": False}}
+    system = System(tmp_path / "system", free_port(), quiet)
+    with ExitStack() as stack:
+        spaces = stack.enter_context(namespaces())
+        listener = stack.enter_context(
+            process(
+                [*spaces.in_server(), sys.executable, TRAFFIC, "listen", str(BEACON_PORT)],
+                tmp_path / "listener.log",
+            )
+        )
+        eventually(lambda: "listening" in listener.text(), within=20, what="the listener listens")
+        server = stack.enter_context(system.server())
+        eventually(system.is_up, within=40, what="the control plane answers")
+        sensor = stack.enter_context(system.sensor())
+        eventually(system.watches, within=40, what="the sensor reports")
+
+        check_in(spaces, tmp_path, 13)
+        eventually(lambda: connections(system) == 13, within=20, what="13 connections")
+        server.stop(signal.SIGKILL)
+        check_in(spaces, tmp_path, 17)
+        server = stack.enter_context(system.server())
+        eventually(system.is_up, within=40, what="the control plane is back")
+        eventually(lambda: connections(system) == 30, within=40, what="13 + 17 connections")
+
+        sensor.stop(signal.SIGKILL)
+        sensor = stack.enter_context(system.sensor())
+        before = system.get("status")["batches_received"]
+        eventually(
+            lambda: system.get("status")["batches_received"] > before,
+            within=40,
+            what="the sensor is back",
+        )
+        check_in(spaces, tmp_path, 19)
+        eventually(lambda: connections(system) == 49, within=20, what="30 + 19 connections")
+
+        assert sensor.stop() == 0, sensor.text()
+        assert server.stop() == 0, server.text()
+        assert connections_stored(system) == 49
+
+
+def connections_stored(system: System) -> int:
+    """Return the count after one more start, from disk alone."""
+    with system.server():
+        eventually(system.is_up, within=40, what="the control plane answers")
+        return connections(system)

@@ -1,0 +1,89 @@
+"""Real traffic for the end-to-end tests; run inside a namespace as a process of its own.
+
+``listen``   answers every TCP connection on a beacon port and echoes on noise ports.
+``beacon``   connects once a second with 20 % jitter, a fixed number of times.
+``noise``    connects at random times to other ports, over IPv4, IPv6 and UDP.
+"""
+
+from __future__ import annotations
+
+import random
+import selectors
+import socket
+import sys
+import time
+
+REQUEST, ANSWER = 113, 211
+NOISE_PORTS = (8081, 8082, 8083)
+UDP_PORT = 8090
+
+
+def listen(port: int) -> None:
+    """Serve until the process is ended."""
+    selector = selectors.DefaultSelector()
+    for number in (port, *NOISE_PORTS):
+        server = socket.create_server(
+            ("::", number), family=socket.AF_INET6, dualstack_ipv6=True, backlog=128
+        )
+        selector.register(server, selectors.EVENT_READ, number)
+    udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    udp.bind(("::", UDP_PORT))
+    selector.register(udp, selectors.EVENT_READ, UDP_PORT)
+    print("listening", flush=True)
+    while True:
+        for key, _ in selector.select():
+            if key.data == UDP_PORT:
+                data, peer = udp.recvfrom(2048)
+                udp.sendto(data, peer)
+                continue
+            peer_socket, _ = key.fileobj.accept()
+            with peer_socket:
+                peer_socket.settimeout(5)
+                wanted = REQUEST
+                while wanted > 0 and (data := peer_socket.recv(wanted)):
+                    wanted -= len(data)
+                peer_socket.sendall(bytes(ANSWER))
+
+
+def exchange(address: str, port: int) -> None:
+    """Make one connection with exactly REQUEST bytes out and ANSWER bytes in."""
+    with socket.create_connection((address, port), timeout=5) as connection:
+        connection.sendall(bytes(REQUEST))
+        wanted = ANSWER
+        while wanted > 0 and (data := connection.recv(wanted)):
+            wanted -= len(data)
+        connection.recv(1)
+
+
+def beacon(address: str, port: int, count: int, interval: float = 1.0) -> None:
+    """Check in ``count`` times, each sleep drawn from interval ± 20 %."""
+    rng = random.Random(20)
+    due = time.monotonic()
+    for _ in range(count):
+        time.sleep(max(0.0, due - time.monotonic()))
+        exchange(address, port)
+        due += interval * rng.uniform(0.8, 1.2)
+
+
+def noise(v4: str, v6: str, seconds: float) -> None:
+    """Connect at random (exponential) times until the time is over."""
+    rng = random.Random(7)
+    deadline = time.monotonic() + seconds
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        while time.monotonic() < deadline:
+            time.sleep(min(rng.expovariate(6.0), 2.0))
+            pick = rng.randrange(5)
+            if pick == 4:
+                udp.sendto(bytes(rng.randrange(10, 400)), (v4, UDP_PORT))
+            else:
+                exchange((v4, v6)[pick % 2], rng.choice(NOISE_PORTS))
+
+
+if __name__ == "__main__":
+    what, *arguments = sys.argv[1:]
+    if what == "listen":
+        listen(int(arguments[0]))
+    elif what == "beacon":
+        beacon(arguments[0], int(arguments[1]), int(arguments[2]), float(arguments[3]))
+    elif what == "noise":
+        noise(arguments[0], arguments[1], float(arguments[2]))

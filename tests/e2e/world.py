@@ -1,0 +1,257 @@
+"""The small world of the end-to-end tests: two namespaces, real processes, real receivers.
+
+Everything here is made by the test and removed by it. Addresses are from the
+documentation and unique-local ranges and exist only inside the namespaces.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+T = TypeVar("T")
+
+CLIENT_V4, SERVER_V4 = "192.0.2.10", "192.0.2.20"
+CLIENT_V6, SERVER_V6 = "fd00:be::10", "fd00:be::20"
+
+
+def run(*command: str) -> str:
+    """Return the standard output of a command that must succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def eventually(probe: Callable[[], T], *, within: float, what: str) -> T:
+    """Return the first true value of ``probe``, asked until the time is over."""
+    deadline = time.monotonic() + within
+    while True:
+        value = probe()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {within} s: {what} (last: {value!r})"
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    """Return a TCP port of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Namespaces:
+    """Two namespaces joined by a veth pair; ``server_interface`` lives in the server's."""
+
+    client: str
+    server: str
+    server_interface: str = "veth-server"
+
+    def in_client(self) -> list[str]:
+        return ["ip", "netns", "exec", self.client]
+
+    def in_server(self) -> list[str]:
+        return ["ip", "netns", "exec", self.server]
+
+
+@contextmanager
+def namespaces() -> Iterator[Namespaces]:
+    """Make the namespaces, and remove them whatever happens."""
+    spaces = Namespaces(f"bd-client-{os.getpid()}", f"bd-server-{os.getpid()}")
+    try:
+        for name in (spaces.client, spaces.server):
+            run("ip", "netns", "add", name)
+            run("ip", "-n", name, "link", "set", "lo", "up")
+        run(
+            *("ip", "link", "add", "veth-client", "netns", spaces.client, "type", "veth"),
+            *("peer", "name", spaces.server_interface, "netns", spaces.server),
+        )
+        for name, interface, v4, v6 in (
+            (spaces.client, "veth-client", CLIENT_V4, CLIENT_V6),
+            (spaces.server, spaces.server_interface, SERVER_V4, SERVER_V6),
+        ):
+            run("ip", "-n", name, "address", "add", f"{v4}/24", "dev", interface)
+            run("ip", "-n", name, "address", "add", f"{v6}/64", "dev", interface, "nodad")
+            run("ip", "-n", name, "link", "set", interface, "up")
+        yield spaces
+    finally:
+        for name in (spaces.client, spaces.server):
+            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+@dataclass
+class Process:
+    """A child process with its output in a file."""
+
+    child: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, within: float = 30) -> int:
+        if self.child.poll() is None:
+            self.child.send_signal(how)
+        try:
+            return self.child.wait(within)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+            raise AssertionError(f"did not stop after {how.name}:\n{self.text()}") from None
+
+    def text(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+
+@contextmanager
+def process(command: list[str], log: Path, **environment: str) -> Iterator[Process]:
+    """Start a child process; end it with the block if it still runs."""
+    with log.open("ab") as sink:
+        child = subprocess.Popen(
+            command,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **environment},
+        )
+    started = Process(child, log)
+    try:
+        yield started
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(20)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+@dataclass
+class Receivers:
+    """A syslog socket and a webhook receiver that remember what they got."""
+
+    syslog_path: Path
+    webhook_port: int = 0
+    syslog: list[bytes] = field(default_factory=list)
+    webhook: list[dict[str, Any]] = field(default_factory=list)
+
+
+@contextmanager
+def receivers(folder: Path) -> Iterator[Receivers]:
+    """Open a real datagram syslog socket and a real HTTP receiver."""
+    got = Receivers(folder / "syslog.sock")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.bind(str(got.syslog_path))
+    sock.settimeout(0.2)
+    closing = threading.Event()
+
+    class Webhook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.webhook.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    def read_syslog() -> None:
+        while not closing.is_set():
+            try:
+                got.syslog.append(sock.recv(65536))
+            except TimeoutError:
+                continue
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
+    got.webhook_port = server.server_port
+    threads = [
+        threading.Thread(target=read_syslog),
+        threading.Thread(target=server.serve_forever, args=(0.1,)),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield got
+    finally:
+        closing.set()
+        server.shutdown()
+        for thread in threads:
+            thread.join()
+        server.server_close()
+        sock.close()
+
+
+@dataclass
+class System:
+    """One control plane and one sensor with a configuration of their own."""
+
+    folder: Path
+    port: int
+    settings: dict[str, Any]
+    prefix: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.settings = {
+            **self.settings,
+            "data_plane": {
+                "control_plane_port": self.port,
+                "spool_dir": str(self.folder / "spool"),
+                "export_interval": 0.5,
+                **self.settings.get("data_plane", {}),
+            },
+            "control_plane": {"listen_port": self.port, "data_dir": str(self.folder / "data")},
+            "detection": {"analysis_interval": 1.0, **self.settings.get("detection", {})},
+        }
+        self.config.write_text(yaml.safe_dump(self.settings), "utf-8")
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    def server(self) -> Any:
+        return process(
+            [*self.command("server"), "-c", str(self.config)], self.folder / "server.log"
+        )
+
+    def sensor(self) -> Any:
+        return process(
+            [*self.command("sensor"), "-c", str(self.config)], self.folder / "sensor.log"
+        )
+
+    def command(self, *words: str) -> list[str]:
+        return [*self.prefix, sys.executable, "-m", "beacon_detect", *words]
+
+    def cli(self, *words: str) -> str:
+        return run(*self.command("--host", "127.0.0.1", "--port", str(self.port), *words))
+
+    def get(self, path: str) -> Any:
+        """Return the API's answer, asked from where the server listens."""
+        url = f"http://127.0.0.1:{self.port}/api/v1/{path}"
+        if not self.prefix:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return json.load(answer)
+        script = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())"
+        return json.loads(run(*self.prefix, sys.executable, "-c", script, url))
+
+    def is_up(self) -> bool:
+        try:
+            return bool(self.get("health")["status"] == "ok")
+        except (OSError, AssertionError):
+            return False
+
+    def watches(self) -> bool:
+        return bool(self.is_up() and self.get("status")["sensors"])
