@@ -55,7 +55,7 @@ def main() -> int:
     """Print every fault; return 1 when there is one."""
     faults = broken_links() + stale_files()
     for fault in faults:
-        print(fault, file=sys.stderr)  # noqa: T201
+        print(fault, file=sys.stderr)
     return 1 if faults else 0
 
 

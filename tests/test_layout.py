@@ -36,23 +36,21 @@ CLI_NEVER = {"duckdb", "fastapi", "uvicorn", "numba", "pyarrow", "numpy"}
 HELP_NEVER = CLI_NEVER | {"pydantic", "rich", "httpx2", "structlog", "yaml"}
 
 
+RUN_VERB = """
+from beacon_detect.cli.main import main
+import sys; sys.argv = ['beacon-detect', *{words}]
+try: main()
+except SystemExit: pass
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "never"),
     [
         ("import beacon_detect.data_plane.collector", SENSOR_NEVER),
         ("import beacon_detect.cli.main", HELP_NEVER),
-        (
-            "from beacon_detect.cli.main import main\n"
-            "import sys; sys.argv = ['beacon-detect', '--help']\n"
-            "try: main()\nexcept SystemExit: pass",
-            HELP_NEVER,
-        ),
-        (
-            "from beacon_detect.cli.main import main\n"
-            "import sys; sys.argv = ['beacon-detect', '--port', '1', 'beacons']\n"
-            "try: main()\nexcept SystemExit: pass",
-            CLI_NEVER,
-        ),
+        (RUN_VERB.format(words=["--help"]), HELP_NEVER),
+        (RUN_VERB.format(words=["--port", "1", "beacons"]), CLI_NEVER),
     ],
     ids=["sensor", "cli", "help", "list verb"],
 )

@@ -1,0 +1,109 @@
+"""`make up` as a newcomer meets it: it watches, a loop of connections appears, Ctrl-C ends all."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from world import SERVER_V4, Namespaces, Process, eventually, namespaces, process, run
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAFFIC = str(Path(__file__).parent / "traffic.py")
+CLI = [sys.executable, "-m", "beacon_detect"]
+
+
+@pytest.fixture(scope="module")
+def spaces() -> Iterator[Namespaces]:
+    """A namespace of its own, so that the documented port 9090 is free there."""
+    with namespaces() as made:
+        yield made
+
+
+def up(spaces: Namespaces, folder: Path) -> list[str]:
+    state = str(folder / "state")
+    command = ["-m", "beacon_detect", "up", "-c", "config/config.yaml", "--state-dir", state]
+    return [*spaces.in_client(), "env", "-C", str(ROOT), sys.executable, *command]
+
+
+def programs() -> set[str]:
+    """Return the names of BPF programs now loaded, by the kernel's own list of ids."""
+    script = (
+        "from beacon_detect.data_plane.libbpf import loaded_program_names\n"
+        "print(*sorted(loaded_program_names()))"
+    )
+    return set(run(sys.executable, "-c", script).split())
+
+
+def children_of(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    return [int(child) for child in found]
+
+
+def in_space(spaces: Namespaces, *words: str) -> str:
+    done = subprocess.run(
+        [*spaces.in_client(), *CLI, *words], capture_output=True, text=True, check=False
+    )
+    return done.stdout
+
+
+def test_up_shows_a_beacon_with_its_process_and_leaves_nothing(
+    spaces: Namespaces, tmp_path: Path
+) -> None:
+    before = programs()
+    with ExitStack() as stack:
+        running: Process = stack.enter_context(process(up(spaces, tmp_path), tmp_path / "up.log"))
+        eventually(lambda: "9090" in running.text(), within=60, what="up says where the API is")
+        eventually(lambda: "LIVE" in in_space(spaces, "status"), within=60, what="status is LIVE")
+        eventually(
+            lambda: re.search(r"\(host\)|host", in_space(spaces, "status")),
+            within=60,
+            what="the sensor reports",
+        )
+        assert programs() > before
+
+        listener = stack.enter_context(
+            process(
+                [*spaces.in_server(), sys.executable, TRAFFIC, "listen", "8080"],
+                tmp_path / "listener.log",
+            )
+        )
+        eventually(lambda: "listening" in listener.text(), within=20, what="the listener listens")
+        loop = f"for i in $(seq 17); do curl -s -m 2 http://{SERVER_V4}:8080/ >/dev/null; sleep 1; done"
+        curl = stack.enter_context(
+            process([*spaces.in_client(), "sh", "-c", loop], tmp_path / "curl.log")
+        )
+        curl.child.wait(90)
+        eventually(
+            lambda: "curl" in in_space(spaces, "beacons"), within=60, what="the beacon is listed"
+        )
+
+        tree = [running.child.pid, *children_of(running.child.pid)]
+        tree += [grandchild for child in tree[1:] for grandchild in children_of(child)]
+        assert running.stop(signal.SIGINT) in (0, 130), running.text()
+        assert programs() == before
+        assert [pid for pid in tree if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_up_leaves_nothing_even_when_it_is_killed(spaces: Namespaces, tmp_path: Path) -> None:
+    before = programs()
+    with process(up(spaces, tmp_path), tmp_path / "up.log") as running:
+        eventually(lambda: "LIVE" in in_space(spaces, "status"), within=60, what="status is LIVE")
+        eventually(lambda: programs() > before, within=60, what="the kernel program is loaded")
+        children = children_of(running.child.pid)
+        os.kill(running.child.pid, signal.SIGKILL)
+
+        eventually(
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in children),
+            within=20,
+            what="the children end",
+        )
+        eventually(lambda: programs() == before, within=10, what="no program is left")
