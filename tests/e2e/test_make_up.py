@@ -17,7 +17,6 @@ from world import SERVER_V4, Namespaces, Process, eventually, namespaces, proces
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parents[2]
-TRAFFIC = str(Path(__file__).parent / "traffic.py")
 CLI = [sys.executable, "-m", "beacon_detect"]
 
 
@@ -72,11 +71,11 @@ def test_up_shows_a_beacon_with_its_process_and_leaves_nothing(
 
         listener = stack.enter_context(
             process(
-                [*spaces.in_server(), sys.executable, TRAFFIC, "listen", "8080"],
+                [*spaces.in_server(), sys.executable, "-u", "-m", "http.server", "8080"],
                 tmp_path / "listener.log",
             )
         )
-        eventually(lambda: "listening" in listener.text(), within=20, what="the listener listens")
+        eventually(lambda: "Serving" in listener.text(), within=20, what="the web server listens")
         loop = f"for i in $(seq 17); do curl -s -m 2 http://{SERVER_V4}:8080/ >/dev/null; sleep 1; done"
         curl = stack.enter_context(
             process([*spaces.in_client(), "sh", "-c", loop], tmp_path / "curl.log")
