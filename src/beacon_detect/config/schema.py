@@ -9,11 +9,16 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.config import JsonDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic.config import JsonDict
 
 
 def _state_home() -> Path:
@@ -31,10 +36,15 @@ def setting(
     unit: str = "",
     restart: bool = False,
     secret: bool = False,
+    shown: str = "",
     **bounds: Any,
 ) -> Any:
-    """Declare one setting: its default, meaning, unit, and whether a change needs a restart."""
-    extra: JsonDict = {"unit": unit, "restart": restart, "secret": secret}
+    """Declare one setting: its default, meaning, unit, and whether a change needs a restart.
+
+    ``shown`` describes a default that depends on the host; a ``secret`` is
+    masked wherever settings are displayed.
+    """
+    extra: JsonDict = {"unit": unit, "restart": restart, "secret": secret, "shown": shown}
     if callable(default):
         return Field(
             default_factory=default, description=meaning, json_schema_extra=extra, **bounds
@@ -125,8 +135,9 @@ class DataPlane(Section):
     )
     sensor_name: str = setting(
         socket.gethostname,
-        "Name of this sensor in findings; default: the host name",
+        "Name of this sensor in findings",
         restart=True,
+        shown="the host name",
         min_length=1,
         max_length=128,
     )
@@ -213,6 +224,7 @@ class DataPlane(Section):
         lambda: str(_state_home() / "spool"),
         "Folder where batches wait until the control plane has them",
         restart=True,
+        shown="/var/lib/beacon-detect/spool for root, else ~/.local/state/beacon-detect/spool",
         min_length=1,
     )
     spool_max_mb: int = setting(
@@ -252,6 +264,7 @@ class ControlPlane(Section):
         lambda: str(_state_home() / "data"),
         "Folder of the database",
         restart=True,
+        shown="/var/lib/beacon-detect/data for root, else ~/.local/state/beacon-detect/data",
         min_length=1,
     )
     data_retention: int = setting(
@@ -423,3 +436,33 @@ SPELLINGS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("whitelist", "ports"): ("whitelist", "destination_ports"),
 }
 """Second documented spelling of a setting -> its home."""
+
+
+def settings(
+    model: type[BaseModel] = Config, prefix: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield (path, field) of every setting, sections first to last."""
+    for name, info in model.model_fields.items():
+        path = (*prefix, name)
+        if section := section_model(info):
+            yield from settings(section, path)
+        else:
+            yield path, info
+
+
+def section_model(info: Any) -> type[BaseModel] | None:
+    """Return the model of a field that is a section, else None."""
+    kind = info.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+@cache
+def section_paths() -> frozenset[tuple[str | int, ...]]:
+    """Return the path of every section and subsection."""
+    return frozenset(path[:cut] for path, _ in settings() for cut in range(1, len(path)))
+
+
+@cache
+def secret_paths() -> frozenset[tuple[str | int, ...]]:
+    """Return the path of every setting that may carry a secret."""
+    return frozenset(path for path, info in settings() if info.json_schema_extra["secret"])
