@@ -1,0 +1,186 @@
+"""From events to check-ins: collapse at a valley of the log-gap histogram, in plain NumPy.
+
+An implant often opens several connections each time it wakes; their short gaps
+and its long sleeps are two hills of the histogram of log gaps.  Events closer
+than a threshold in the valley between are one check-in.  Every valley is tried
+and the one whose intervals are the most concentrated wins.  Limit: an operator
+session denser than the beacon fills the valley.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from beacon_detect.analysis.constants import (
+    CORE_FLOOR,
+    DUPLICATE_GAP_NS,
+    LONGEST_DROPPED,
+    MAX_COLLAPSE_SECONDS,
+    MIN_BURST_SHARE,
+)
+from beacon_detect.analysis.interval_bins import (
+    BINS,
+    BINS_PER_OCTAVE,
+    EDGES,
+    HALF_OCTAVE,
+    NULL_SHARE,
+    WINDOW_WIDTHS,
+    bin_of,
+)
+from beacon_detect.analysis.types import MIN_CHECK_INS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The interval window with the most evidence: ``[low, high)`` seconds, in excess of the gap."""
+
+    low: float
+    high: float
+    low_bin: int
+    high_bin: int
+    count: int
+    divergence: float
+
+
+@dataclass(frozen=True, slots=True)
+class CheckIns:
+    """The check-ins of one series.
+
+    Parameters
+    ----------
+    starts
+        First event of each check-in, ns.
+    gap
+        Events up to this many seconds apart belong together; the dead time.
+    intervals
+        Seconds from start to start.
+    window
+        The most concentrated interval window at this gap.
+    """
+
+    starts: NDArray[np.int64]
+    gap: float
+    intervals: NDArray[np.float64]
+    window: Window
+
+
+def kl_divergence(q: float, p: float) -> float:
+    """Return KL(q || p) of two Bernoulli laws in nats, 0 where q is no larger than p."""
+    if q <= p:
+        return 0.0
+    if q >= 1.0:
+        return float(-np.log(p))
+    return float(q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p)))
+
+
+def mean_gap_rate(times: NDArray[np.int64]) -> float:
+    """Return events per second over the span: the scale that makes intervals dimensionless."""
+    span = float(times[-1] - times[0]) * 1e-9
+    return (len(times) - 1) / span if span > 0 else 1.0
+
+
+def starts_at(times: NDArray[np.int64], gap: float) -> NDArray[np.int64]:
+    """Return the first event of each run whose gaps are at most ``gap`` seconds."""
+    limit = max(int(gap * 1e9), DUPLICATE_GAP_NS)
+    return times[np.concatenate(([True], np.diff(times) > limit))]
+
+
+def densest_window(excess: NDArray[np.float64], rate: float) -> Window:
+    """Scan all windows and return the one least likely under any exponential law.
+
+    Parameters
+    ----------
+    excess
+        Intervals beyond the dead time, seconds.  After a collapse at gap g a
+        Poisson process is still exponential in ``interval - g``.
+    rate
+        Scale of the histogram, per second.
+    """
+    counts = np.bincount(bin_of(excess * rate), minlength=BINS).astype(float)
+    total = np.concatenate(([0.0], np.cumsum(counts)))
+    best = Window(0.0, 0.0, 0, 1, 0, 0.0)
+    for width, null in zip(WINDOW_WIDTHS, NULL_SHARE, strict=True):
+        inside = total[width:] - total[:-width]
+        low = int(np.argmax(inside))
+        count = int(inside[low])
+        divergence = kl_divergence(count / len(excess), null[low % BINS_PER_OCTAVE])
+        if divergence > best.divergence:
+            high = low + int(width)
+            best = Window(EDGES[low] / rate, EDGES[high] / rate, low, high, count, divergence)
+    return best
+
+
+def explained_share(excess: NDArray[np.float64], rate: float, window: Window) -> float:
+    """Return the share of active time in the window and its second to fourth multiples."""
+    bins = bin_of(excess * rate)
+    counts = np.bincount(bins, minlength=BINS)
+    seconds = np.bincount(bins, weights=excess, minlength=BINS)
+    dropped = max(1.0, LONGEST_DROPPED * len(excess))
+    top = int(bins.max())
+    while top > bins.min() and counts[top] <= dropped:
+        dropped -= counts[top]
+        top -= 1
+    active = float(seconds[: top + 1].sum())
+    explained, following = 0.0, window.low_bin
+    for multiple in (1, 2, 3, 4):
+        low, high = bin_of(np.array([window.low, window.high]) * rate * multiple)
+        low, high = max(int(low), following), min(int(high), top + 1)
+        if high > low:
+            explained += float(seconds[low:high].sum())
+            following = high
+    return explained / active if active > 0 else 0.0
+
+
+def collapse_gaps(times: NDArray[np.int64], rate: float) -> list[float]:
+    """Return the gaps worth trying, seconds, ascending: none, then every valley."""
+    gaps = np.diff(times)
+    gaps = gaps[gaps > DUPLICATE_GAP_NS] * 1e-9
+    octaves = np.bincount(bin_of(gaps * rate) // HALF_OCTAVE, minlength=BINS // HALF_OCTAVE + 2)
+    found, tried = [0.0], -1
+    for half in range(2, BINS // HALF_OCTAVE):
+        below = int(octaves[:half].sum())
+        gap = EDGES[half * HALF_OCTAVE] / rate
+        if len(gaps) - below < MIN_CHECK_INS - 1 or gap > MAX_COLLAPSE_SECONDS:
+            break
+        lowest = octaves[half] <= min(octaves[half - 2 : half + 3])
+        if lowest and below != tried and below >= MIN_BURST_SHARE * len(gaps):
+            tried = below
+            found.append(float(gap))
+    return found
+
+
+def find_check_ins(times: NDArray[np.int64]) -> CheckIns | None:
+    """Collapse one series at the gap that concentrates its intervals most.
+
+    Parameters
+    ----------
+    times
+        Event times, ns, ascending.
+
+    Returns
+    -------
+    CheckIns or None
+        ``None`` when there are fewer than ``MIN_CHECK_INS`` at every gap.
+    """
+    if len(times) < MIN_CHECK_INS:
+        return None
+    rate = mean_gap_rate(times)
+    best, best_merit = None, -1.0
+    for gap in collapse_gaps(times, rate):
+        starts = starts_at(times, gap)
+        if len(starts) < MIN_CHECK_INS:
+            break
+        intervals = np.diff(starts) * 1e-9
+        excess = intervals - gap
+        window = densest_window(excess, rate)
+        evidence = len(excess) * window.divergence
+        merit = evidence * (CORE_FLOOR + explained_share(excess, rate, window))
+        if merit > best_merit:
+            best, best_merit = CheckIns(starts, gap, intervals, window), merit
+    return best

@@ -1,0 +1,158 @@
+"""The three documented scores, measured on folded check-ins, in plain NumPy.
+
+CV says how even the intervals are, periodicity how well the events follow the
+strongest spectral line, jitter how large the deviations are in seconds.  All are
+trimmed or bounded, because real beacons have operators and outages.  Limit: a
+weighted sum separates worse than a fitted table; it is the readable baseline.
+
+References
+----------
+.. [1] Welch, "The use of fast Fourier transform for the estimation of power
+   spectra", IEEE Trans. Audio Electroacoustics 15 (1967), section II.
+.. [2] Mardia and Jupp, "Directional Statistics" (2000), section 2.3: the mean
+   resultant length, here called coherence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from beacon_detect.analysis.constants import (
+    BINS_PER_INTERVAL,
+    COHERENCE_SHARPNESS,
+    CV_SHARPNESS,
+    JITTER_CEILING,
+    JITTER_FLOOR,
+    JITTER_SHARPNESS,
+    KEPT_SHARE,
+    RESIDUAL_BINS,
+    SEGMENT_BINS,
+    SEGMENT_STEP,
+    SPECTRUM_CHECK_INS,
+    SPECTRUM_GAP_LIMIT,
+    SPECTRUM_HIGHEST,
+    SPECTRUM_LOWEST,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from beacon_detect.analysis.reference.folding import Folded
+
+
+@dataclass(frozen=True, slots=True)
+class Dispersion:
+    """Spread of the folded intervals, the worst tenth left out.
+
+    Parameters
+    ----------
+    interval, deviation
+        Mean and mean absolute deviation, seconds.
+    cv
+        Standard deviation over mean, corrected for the dead time of the collapse.
+    jitter
+        Half the range over the mean.
+    """
+
+    interval: float
+    deviation: float
+    cv: float
+    jitter: float
+
+
+def dispersion(folded: Folded, gap: float) -> Dispersion:
+    """Measure the spread of folded intervals.
+
+    Parameters
+    ----------
+    folded
+        Intervals folded over missed check-ins.
+    gap
+        Collapse gap, seconds: no interval can be shorter, so chance looks more
+        regular by ``interval / (interval - gap)`` and is corrected by it.
+    """
+    residual = np.abs(folded.intervals / folded.interval - 1)
+    bins = np.minimum((residual * RESIDUAL_BINS).astype(np.int64), RESIDUAL_BINS)
+    below = np.cumsum(np.bincount(bins, minlength=RESIDUAL_BINS + 1))
+    last = int(np.argmax(below >= KEPT_SHARE * len(residual)))
+    kept = folded.intervals[bins <= last]
+    mean = float(kept.mean())
+    inflation = mean / max(mean - gap, 0.05 * mean)
+    kept_share = len(kept) / len(residual)
+    return Dispersion(
+        interval=mean,
+        deviation=float(np.abs(kept - mean).mean()) * inflation,
+        cv=float(kept.std()) / mean * inflation,
+        jitter=float(kept.max() - kept.min()) / (2 * mean) / kept_share,
+    )
+
+
+def dominant_period(intervals: NDArray[np.float64], interval: float) -> float:
+    """Return the period of the strongest line of the Welch-averaged periodogram, seconds.
+
+    Parameters
+    ----------
+    intervals
+        Seconds between check-ins, missed ones not folded.
+    interval
+        The folded interval, which sets the width of the bins.
+    """
+    recent = intervals[-SPECTRUM_CHECK_INS:]
+    position = np.concatenate(([0.0], np.cumsum(np.minimum(recent / interval, SPECTRUM_GAP_LIMIT))))
+    bins = (position * BINS_PER_INTERVAL + 0.5).astype(np.int64)
+    events = np.bincount(bins, minlength=SEGMENT_BINS).astype(float)
+    segments = np.lib.stride_tricks.sliding_window_view(events, SEGMENT_BINS)[::SEGMENT_STEP]
+    power = np.abs(np.fft.rfft(segments * np.hanning(SEGMENT_BINS + 1)[:-1], axis=1)) ** 2
+    total = power.sum(axis=0)
+    line = SPECTRUM_LOWEST + int(np.argmax(total[SPECTRUM_LOWEST : SPECTRUM_HIGHEST + 1]))
+    return refine_period(recent, interval * SEGMENT_BINS / BINS_PER_INTERVAL / line)
+
+
+def refine_period(intervals: NDArray[np.float64], period: float) -> float:
+    """Return the mean period of the intervals within a quarter of a multiple of ``period``."""
+    ratio = intervals / period
+    multiple = np.floor(ratio + 0.5)
+    near = (np.abs(ratio - multiple) < 0.25) & (multiple >= 1) & (multiple <= SPECTRUM_GAP_LIMIT)
+    if not near.any():
+        return period
+    return float(intervals[near].sum() / multiple[near].sum())
+
+
+def coherence(intervals: NDArray[np.float64], period: float) -> float:
+    """Return ``|mean exp(2 pi i x / period)|``: 1 when every interval is a multiple of the period.
+
+    Intervals beyond the gap limit are left out: a silence holds no phase.
+    """
+    kept = intervals[intervals <= SPECTRUM_GAP_LIMIT * period]
+    if len(kept) == 0:
+        return 0.0
+    return float(np.abs(np.exp(2j * np.pi * kept / period).mean()))
+
+
+def cv_score(cv: float, threshold: float) -> float:
+    """Return ``1 / (1 + (cv / threshold) ** 4)``: 1 for a perfect beacon, one half at the threshold."""
+    return float(1 / (1 + (cv / threshold) ** CV_SHARPNESS))
+
+
+def periodicity_score(resultant: float) -> float:
+    """Return ``1 / (1 + ((1 - R) / R) ** 2)`` of the coherence R."""
+    if resultant <= 0:
+        return 0.0
+    return float(1 / (1 + max(1 / resultant - 1, 0.0) ** COHERENCE_SHARPNESS))
+
+
+def jitter_score(deviation: float, interval: float, threshold: float) -> float:
+    """Return the jitter score of a mean deviation.
+
+    Parameters
+    ----------
+    deviation, interval
+        Seconds.
+    threshold
+        Seconds tolerated, held between two fractions of the interval.
+    """
+    tolerated = min(max(threshold, JITTER_FLOOR * interval), JITTER_CEILING * interval)
+    return float(1 / (1 + (deviation / tolerated) ** JITTER_SHARPNESS))
