@@ -78,6 +78,8 @@ class Finding:
     """When a pass last looked at new records of the series."""
     returned_at: int = 0
     """When the first pass after the last silence saw it again; 0 when it was never silent."""
+    last_check_in: int = 0
+    """Newest event of the series on the clock that never steps (ns); for measuring silences."""
 
     process: str = ""
     executable: str = ""

@@ -1,0 +1,80 @@
+"""Repeated work goes on after failures, follows a changed interval and stops when told."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from beacon_detect.control_plane.periodic import Periodic
+
+
+def test_it_runs_at_once_and_again_after_the_interval() -> None:
+    runs: list[float] = []
+    twice = threading.Event()
+
+    def work() -> None:
+        runs.append(time.monotonic())
+        if len(runs) == 2:
+            twice.set()
+
+    periodic = Periodic("test", work, lambda: 0.05)
+    periodic.start()
+    assert twice.wait(5)
+    assert periodic.stop(5)
+
+    assert runs[1] - runs[0] >= 0.05
+
+
+def test_a_failing_run_is_counted_and_the_schedule_goes_on() -> None:
+    recovered = threading.Event()
+    runs = 0
+
+    def work() -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 3:
+            raise ValueError("no such thing")
+        recovered.set()
+
+    periodic = Periodic("test", work, lambda: 0.01)
+    periodic.start()
+    assert recovered.wait(5)
+    assert periodic.stop(5)
+
+    assert periodic.failures == 2
+    assert periodic.last_error == ""
+
+
+def test_a_shorter_interval_holds_at_once() -> None:
+    interval = 3600.0
+    runs = threading.Semaphore(0)
+    periodic = Periodic("test", runs.release, lambda: interval)
+    periodic.start()
+    assert runs.acquire(timeout=5)
+
+    interval = 0.01
+    periodic.reschedule()
+
+    assert runs.acquire(timeout=5)
+    assert periodic.stop(5)
+
+
+def test_stopping_says_whether_the_run_ended_in_time() -> None:
+    release = threading.Event()
+    started = threading.Event()
+
+    def work() -> None:
+        started.set()
+        release.wait(10)
+
+    periodic = Periodic("test", work, lambda: 0.01)
+    periodic.start()
+    assert started.wait(5)
+
+    assert not periodic.stop(0.05)
+    release.set()
+    assert periodic.stop(5)
+
+
+def test_stopping_before_the_start_is_allowed() -> None:
+    assert Periodic("test", lambda: None, lambda: 1.0).stop(0)
