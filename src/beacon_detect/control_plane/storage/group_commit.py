@@ -1,0 +1,283 @@
+"""One transaction for a group of batches: ledger, records, new pairs, long connections, sensors.
+
+Either all of it is in the database or none of it is, so a batch that is in the
+ledger has its records, its pairs and its sensor's counters, whatever happened
+to the process. Runs in the writer thread only. Limit: what is kept here in
+memory (known pairs, sensor counters) follows the database only through this
+class; whoever deletes pairs calls :meth:`GroupCommit.forget_pairs`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from beacon_detect.control_plane.columns import addresses, numbers
+from beacon_detect.control_plane.id_index import IdIndex
+from beacon_detect.control_plane.storage import long_connections
+from beacon_detect.control_plane.storage.schema import RECORD_COLUMNS
+from beacon_detect.control_plane.storage.writer import (
+    Appended,
+    CommittedBatch,
+    in_transaction,
+)
+from beacon_detect.records import unpack_address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_WIRE_COLUMNS = [name for name, _ in RECORD_COLUMNS if name not in {"pair_id", "sensor"}]
+
+
+@dataclass(frozen=True, slots=True)
+class SensorStatus:
+    """What is known of a sensor from the headers of its batches; times in wall ns."""
+
+    sensor: str
+    mode: str = ""
+    boot: str = ""
+    first_seen: int = 0
+    last_seen: int = 0
+    records: int = 0
+    batches: int = 0
+    duplicates: int = 0
+    losses: dict[str, int] = field(default_factory=dict)
+    """Records lost by reason, summed over the sensor's sessions."""
+
+    @property
+    def lost(self) -> int:
+        """Records lost in all."""
+        return sum(self.losses.values())
+
+
+class GroupCommit:
+    """Writes groups of batches and knows the pairs and sensors seen so far."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._pairs = IdIndex(_column(connection, "SELECT pair_id FROM pair"))
+        last = connection.execute("SELECT max(commit_number) FROM record").fetchall()
+        self.number = int(last[0][0] or 0)
+        """Number of the last commit; stored with its records."""
+        self._sensors = _load_sensors(connection)
+        self._losses = _load_losses(connection)
+
+    def sensors(self) -> list[SensorStatus]:
+        """Return the state of every sensor, by name."""
+        losses: dict[str, dict[str, int]] = {}
+        for (sensor, _, reason), lost in self._losses.copy().items():
+            reasons = losses.setdefault(sensor, {})
+            reasons[reason] = reasons.get(reason, 0) + lost
+        return [
+            replace(status, losses=losses.get(name, {}))
+            for name, status in sorted(self._sensors.copy().items())
+        ]
+
+    def forget_pairs(self) -> None:
+        """Read the known pairs again, after some were deleted."""
+        self._pairs = IdIndex(_column(self._connection, "SELECT pair_id FROM pair"))
+
+    def commit(self, batches: Sequence[CommittedBatch]) -> list[Appended]:
+        """Store the batches that are not in the ledger yet; nothing of any when one fails."""
+        received = time.time_ns()
+        number = self.number + 1
+
+        def work(connection: duckdb.DuckDBPyConnection) -> list[bool]:
+            fresh = _enter_in_ledger(connection, batches, received)
+            stored = [batch for batch, new in zip(batches, fresh, strict=True) if new]
+            if stored:
+                self._store(connection, stored, number, received)
+            _save_sensors(connection, sensors := self._count(batches, fresh, received))
+            _save_losses(connection, losses := self._newest_losses(batches))
+            pending.append((sensors, losses, stored))
+            return fresh
+
+        pending: list[
+            tuple[dict[str, SensorStatus], dict[tuple[str, str, str], int], list[CommittedBatch]]
+        ] = []
+        fresh = in_transaction(self._connection, work)
+        [(sensors, losses, stored)] = pending
+        self.number = number
+        self._sensors.update(sensors)
+        self._losses.update(losses)
+        if stored:
+            self._pairs.add(np.concatenate([batch.pair_ids for batch in stored]))
+        return [
+            Appended(batch.table.num_rows, duplicate=not new)
+            for batch, new in zip(batches, fresh, strict=True)
+        ]
+
+    def _store(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        batches: list[CommittedBatch],
+        number: int,
+        received: int,
+    ) -> None:
+        import pyarrow as pa
+
+        table = pa.concat_tables([_stored_form(batch, number) for batch in batches])
+        insert(connection, table, "INSERT INTO record BY NAME SELECT * FROM incoming")
+        for batch in batches:
+            if (pairs := self._new_pairs(batch)) is not None:
+                # Two batches of one group may bring the same new pair.
+                insert(connection, pairs, "INSERT OR IGNORE INTO pair SELECT * FROM incoming")
+        long_connections.upsert(connection, table, received)
+
+    def _new_pairs(self, batch: CommittedBatch) -> pa.Table | None:
+        """Return the rows of ``pair`` for pairs never seen before, None when there are none."""
+        import pyarrow as pa
+
+        missing = np.flatnonzero(self._pairs.slots(batch.pair_ids) < 0)
+        if not missing.size:
+            return None
+        ids, first = np.unique(batch.pair_ids[missing], return_index=True)
+        rows = missing[first]
+        return pa.table(
+            {
+                "pair_id": ids,
+                "src": [unpack_address(a.tobytes()) for a in addresses(batch.table, "src")[rows]],
+                "dst": [unpack_address(a.tobytes()) for a in addresses(batch.table, "dst")[rows]],
+                "dst_port": numbers(batch.table, "dst_port")[rows],
+                "protocol": numbers(batch.table, "protocol")[rows],
+            }
+        )
+
+    def _count(
+        self, batches: Sequence[CommittedBatch], fresh: list[bool], received: int
+    ) -> dict[str, SensorStatus]:
+        """Return the new state of the sensors in the group."""
+        changed: dict[str, SensorStatus] = {}
+        for batch, new in zip(batches, fresh, strict=True):
+            header = batch.header
+            old = changed.get(header.sensor) or self._sensors.get(header.sensor)
+            old = old or SensorStatus(header.sensor, first_seen=received)
+            changed[header.sensor] = replace(
+                old,
+                mode=header.mode or old.mode,
+                boot=header.boot or old.boot,
+                last_seen=received,
+                records=old.records + (batch.table.num_rows if new else 0),
+                batches=old.batches + new,
+                duplicates=old.duplicates + (not new),
+            )
+        return changed
+
+    def _newest_losses(self, batches: Sequence[CommittedBatch]) -> dict[tuple[str, str, str], int]:
+        """Return the losses that grew, by (sensor, session, reason)."""
+        grown: dict[tuple[str, str, str], int] = {}
+        for header in (batch.header for batch in batches):
+            for reason, lost in header.losses.items():
+                key = (header.sensor, header.session, reason)
+                if lost > max(grown.get(key, 0), self._losses.get(key, 0)):
+                    grown[key] = lost
+        return grown
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: pa.Table, sql: str) -> None:
+    """Run ``sql``, which reads ``table`` under the name ``incoming``."""
+    connection.register("incoming", table)
+    try:
+        connection.execute(sql).fetchall()
+    finally:
+        connection.unregister("incoming")
+
+
+def _stored_form(batch: CommittedBatch, number: int) -> pa.Table:
+    """Return the rows of ``record``: addresses replaced by the pair id."""
+    import pyarrow as pa
+
+    count = batch.table.num_rows
+    sensor = pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [batch.header.sensor])
+    return (
+        batch.table.select(_WIRE_COLUMNS)
+        .replace_schema_metadata()
+        .append_column("pair_id", pa.array(batch.pair_ids))
+        .append_column("sensor", sensor)
+        .append_column("commit_number", pa.array(np.full(count, number, np.uint64)))
+    )
+
+
+def _enter_in_ledger(
+    connection: duckdb.DuckDBPyConnection, batches: Sequence[CommittedBatch], received: int
+) -> list[bool]:
+    """Return which batches are new, having entered them."""
+    import pyarrow as pa
+
+    first: dict[tuple[str, str], int] = {}
+    for position, batch in enumerate(batches):
+        first.setdefault((batch.header.sensor, batch.header.batch), position)
+    rows = pa.table(
+        {
+            "sensor": [sensor for sensor, _ in first],
+            "batch": [batch for _, batch in first],
+            "received": [received] * len(first),
+            "records": [batches[position].table.num_rows for position in first.values()],
+        }
+    )
+    connection.register("incoming", rows)
+    try:
+        entered = connection.execute(
+            "INSERT INTO batch SELECT * FROM incoming ON CONFLICT DO NOTHING"
+            " RETURNING sensor, batch"
+        ).fetchall()
+    finally:
+        connection.unregister("incoming")
+    new = {first[key] for key in entered}
+    return [position in new for position in range(len(batches))]
+
+
+def _save_sensors(connection: duckdb.DuckDBPyConnection, sensors: dict[str, SensorStatus]) -> None:
+    connection.executemany(
+        "INSERT INTO sensor VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " mode = excluded.mode, boot = excluded.boot, last_seen = excluded.last_seen,"
+        " records = excluded.records, batches = excluded.batches, duplicates = excluded.duplicates",
+        [
+            [
+                s.sensor,
+                s.mode,
+                s.boot,
+                s.first_seen,
+                s.last_seen,
+                s.records,
+                s.batches,
+                s.duplicates,
+            ]
+            for s in sensors.values()
+        ],
+    )
+
+
+def _save_losses(
+    connection: duckdb.DuckDBPyConnection, losses: dict[tuple[str, str, str], int]
+) -> None:
+    if losses:
+        connection.executemany(
+            "INSERT INTO sensor_loss VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET lost = excluded.lost",
+            [[*key, lost] for key, lost in losses.items()],
+        )
+
+
+def _load_sensors(connection: duckdb.DuckDBPyConnection) -> dict[str, SensorStatus]:
+    rows = connection.execute(
+        "SELECT sensor, mode, boot, first_seen, last_seen, records, batches, duplicates FROM sensor"
+    ).fetchall()
+    return {row[0]: SensorStatus(*row) for row in rows}
+
+
+def _load_losses(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], int]:
+    rows = connection.execute("SELECT sensor, session, reason, lost FROM sensor_loss").fetchall()
+    return {(sensor, session, reason): lost for sensor, session, reason, lost in rows}
+
+
+def _column(connection: duckdb.DuckDBPyConnection, sql: str) -> NDArray[np.uint64]:
+    column: NDArray[np.uint64] = next(iter(connection.execute(sql).fetchnumpy().values()))
+    return np.asarray(column, np.uint64)
