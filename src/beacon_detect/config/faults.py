@@ -39,13 +39,15 @@ def nearest_key(path: KeyPath) -> str:
     """Return the valid key path most like the unknown one, or an empty string."""
     known = _known_keys()
     wanted = dotted(path)[:_MAX_KEY_COMPARED]
-    parent = wanted.rpartition(".")[0]
+    parent, _, leaf = wanted.rpartition(".")
+    elsewhere = [key for key in known if key.rpartition(".")[2] == leaf]
+    if len(elsewhere) == 1:
+        return elsewhere[0]
     same_section = [key for key in known if key.rpartition(".")[0] == parent]
     for candidates, cutoff in ((same_section, 0.6), (known, 0.75)):
         if match := difflib.get_close_matches(wanted, candidates, 1, cutoff):
             return match[0]
-    leaf = wanted.rpartition(".")[2]
-    return next((key for key in known if key.rpartition(".")[2] == leaf), "")
+    return ""
 
 
 @cache
@@ -105,9 +107,15 @@ def _wanted(fault: Mapping[str, Any]) -> str:
     if words := _WORDS.get(fault["type"]):
         unit = _units().get(_path(fault), "")
         spaced = {"unit": unit and f" {unit}", "of_unit": unit and f" of {unit}"}
-        return words.format_map(spaced | fault.get("ctx", {}))
+        bounds = {name: _plain(value) for name, value in fault.get("ctx", {}).items()}
+        return words.format_map(spaced | bounds)
     message = str(fault["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
+
+
+def _plain(bound: object) -> object:
+    """Return a bound as people write it: 1, not 1.0."""
+    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
 
 
 @cache

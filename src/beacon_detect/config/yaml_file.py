@@ -31,6 +31,7 @@ def read_yaml(path: Path, rank: int) -> Layer:
     """Return the values of a YAML file as layer ``rank``; ConfigError when it is none."""
     text = _read_text(path)
     try:
+        _check_depth(text, path)
         loader = _Loader(text)
         try:
             return _Builder(path, rank, loader).build(loader.get_single_node())
@@ -42,8 +43,6 @@ def read_yaml(path: Path, rank: int) -> Layer:
         raise ConfigError(f"{place}: not valid YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: nested deeper than {MAX_DEPTH} levels") from None
 
 
 def _read_text(path: Path) -> str:
@@ -63,6 +62,21 @@ def _read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}:{line}: not UTF-8 text (byte {error.start})") from None
+
+
+def _check_depth(text: str, path: Path) -> None:
+    """Refuse deep nesting before the composer, which is recursive, crashes on it."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            mark: Any = event.start_mark
+            raise ConfigError(
+                f"{path}:{mark.line + 1}:{mark.column + 1}: nested deeper than {MAX_DEPTH} levels"
+            )
 
 
 class _Builder:
