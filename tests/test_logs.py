@@ -53,3 +53,29 @@ def test_the_console_format_is_for_people() -> None:
 @pytest.mark.parametrize(("level", "events"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])  # fmt: skip
 def test_the_level_is_the_least_that_is_written(level: str, events: int) -> None:
     assert len(written("json", level)) == events
+
+
+FAILURE = """
+import structlog
+from beacon_detect.config.schema import Logging
+from beacon_detect.logs import configure_logging
+configure_logging(Logging(format={format!r}))
+def work(token):
+    raise OSError("disk full")
+try: work("tell" + "tale")
+except OSError: structlog.get_logger().exception("work failed")
+"""
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_a_traceback_never_shows_the_values_of_variables(style: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAILURE.format(format=style)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "disk full" in done.stderr
+    assert "work" in done.stderr
+    assert "telltale" not in done.stderr
