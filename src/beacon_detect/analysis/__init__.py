@@ -7,7 +7,7 @@ inside each series.
 
 from __future__ import annotations
 
-from beacon_detect.analysis.engine import analyze
+from beacon_detect.analysis.engine import analyze, warm_up
 from beacon_detect.analysis.evidence import evidence
 from beacon_detect.analysis.severity import severity
 from beacon_detect.analysis.types import (
@@ -27,4 +27,5 @@ __all__ = [
     "analyze",
     "evidence",
     "severity",
+    "warm_up",
 ]

@@ -12,15 +12,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.analysis import reference
+from beacon_detect.analysis.compiled_cache import load_compiled
 from beacon_detect.analysis.rows import ROW_FIELDS
-from beacon_detect.analysis.types import MIN_CHECK_INS, Abstention, Results
+from beacon_detect.analysis.types import (
+    MIN_CHECK_INS,
+    Abstention,
+    Results,
+    SeriesBatch,
+    Settings,
+)
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from beacon_detect.analysis.arrays import Floats
 
-    from beacon_detect.analysis.types import SeriesBatch, Settings
-
-_COUNTS = frozenset({"check_ins", "missed"})
+SMALL_BATCH = 600
+"""Batches of no more work than this take the NumPy path: under a second, while the compiler may need ten."""
+EVENTS_PER_SERIES = 1_000
+"""Events that cost the NumPy path as much as one more series (measured)."""
 
 
 def analyze(series: SeriesBatch, settings: Settings) -> Results:
@@ -38,18 +46,26 @@ def analyze(series: SeriesBatch, settings: Settings) -> Results:
     Results
         One row per series, in order.  The same input gives the same output.
     """
-    return to_results(reference.measure(series, settings), settings)
+    small = len(series) + len(series.times) / EVENTS_PER_SERIES <= SMALL_BATCH
+    measure = reference.measure if small else load_compiled().measure
+    return to_results(measure(series, settings), settings)
 
 
-def to_results(rows: NDArray[np.float64], settings: Settings) -> Results:
+def warm_up() -> None:
+    """Compile and cache the fast path now, so that the first large batch does not wait for it."""
+    one = SeriesBatch.from_lists([np.arange(MIN_CHECK_INS + 1) * 1_000_000_000])
+    load_compiled().measure(one, Settings())
+
+
+def to_results(rows: Floats, settings: Settings) -> Results:
     """Turn measured rows into columns with a base score."""
-    columns = {
-        name: rows[:, index].astype(np.int64 if name in _COUNTS else np.float64)
-        for index, name in enumerate(ROW_FIELDS)
-    }
+    columns = dict(zip(ROW_FIELDS, rows.T.copy(), strict=True))
+    counts = {name: columns.pop(name).astype(np.int64) for name in ("check_ins", "missed")}
     weights = np.array(settings.weights) / sum(settings.weights)
     base = rows[:, :3] @ weights
-    abstained = np.where(
-        columns["check_ins"] < MIN_CHECK_INS, Abstention.TOO_FEW_CHECK_INS, Abstention.NONE
-    ).astype(np.int64)
-    return Results(score=base.copy(), base_score=base, abstained=abstained, **columns)
+    too_few = counts["check_ins"] < MIN_CHECK_INS
+    abstained = np.where(too_few, Abstention.TOO_FEW_CHECK_INS, Abstention.NONE).astype(np.int64)
+    return Results(
+        score=base.copy(), base_score=base, abstained=abstained,
+        check_ins=counts["check_ins"], missed=counts["missed"], **columns,
+    )  # fmt: skip

@@ -20,8 +20,8 @@ BIN_OFFSET = (1023 + FIRST_OCTAVE) << 4
 """1023 is the exponent bias of IEEE 754 binary64."""
 
 HALF_OCTAVE = BINS_PER_OCTAVE // 2
-WINDOW_WIDTHS = np.array([2, 3, 5, 8, 16, 26], np.int64)
-"""Widths in bins of the scanned windows: ratios of about 1.1, 1.15, 1.25, 1.4, 2 and 3."""
+WINDOW_WIDTHS = np.array([2, 3, 4, 6, 8, 11, 16, 26], np.int64)
+"""Widths in bins of the scanned windows: ratios from about 1.1 to 3."""
 
 _INDEX = np.arange(BINS + BINS_PER_OCTAVE * 2)
 EDGES = 2.0 ** (FIRST_OCTAVE + _INDEX // BINS_PER_OCTAVE) * (

@@ -55,7 +55,9 @@ class SeriesBatch:
         if len(offsets) < 1 or offsets[0] != 0 or np.any(np.diff(offsets) < 0):
             raise ValueError("offsets must start at 0 and never descend")
         if not offsets[-1] == len(self.times) == len(self.bytes_out) == len(self.bytes_in):
-            raise ValueError("the last offset must equal the length of times and of both byte columns")
+            raise ValueError(
+                "the last offset must equal the length of times and of both byte columns"
+            )
 
     def __len__(self) -> int:
         """Count the series."""

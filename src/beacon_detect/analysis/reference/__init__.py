@@ -15,6 +15,7 @@ from beacon_detect.analysis.reference.check_ins import find_check_ins
 from beacon_detect.analysis.reference.folding import fold
 from beacon_detect.analysis.reference.regularity import (
     coherence,
+    confidence,
     cv_score,
     dispersion,
     dominant_period,
@@ -60,13 +61,12 @@ def measure_series(times: NDArray[np.int64], settings: Settings) -> NDArray[np.f
     folded = fold(found)
     spread = dispersion(folded, found.gap)
     period = dominant_period(found.intervals, folded.interval)
+    trust = confidence(len(found.intervals) * found.window.divergence)
     resultant = max(coherence(found.intervals, p) for p in (folded.interval, period))
     measured = {
-        "cv_score": cv_score(spread.cv, settings.cv_threshold),
-        "periodicity_score": periodicity_score(resultant),
-        "jitter_score": jitter_score(
-            spread.deviation, spread.interval, settings.jitter_threshold
-        ),
+        "cv_score": trust * cv_score(spread.cv, settings.cv_threshold),
+        "periodicity_score": trust * periodicity_score(resultant),
+        "jitter_score": jitter_score(spread.deviation, spread.interval, settings.jitter_threshold),
         "interval": spread.interval,
         "jitter": spread.jitter,
         "cv": spread.cv,

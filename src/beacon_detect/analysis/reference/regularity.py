@@ -24,6 +24,8 @@ from beacon_detect.analysis.constants import (
     BINS_PER_INTERVAL,
     COHERENCE_SHARPNESS,
     CV_SHARPNESS,
+    EVIDENCE_FULL,
+    EVIDENCE_NONE,
     JITTER_CEILING,
     JITTER_FLOOR,
     JITTER_SHARPNESS,
@@ -130,6 +132,20 @@ def coherence(intervals: NDArray[np.float64], period: float) -> float:
     if len(kept) == 0:
         return 0.0
     return float(np.abs(np.exp(2j * np.pi * kept / period).mean()))
+
+
+def confidence(evidence: float) -> float:
+    """Return how far the evidence of the window lies between chance and certainty, 0 to 1.
+
+    Few intervals are even by chance; without this factor eight Poisson events
+    in a hundred look like a beacon.
+
+    Parameters
+    ----------
+    evidence
+        Nats: number of intervals times the divergence of their best window.
+    """
+    return min(max((evidence - EVIDENCE_NONE) / (EVIDENCE_FULL - EVIDENCE_NONE), 0.0), 1.0)
 
 
 def cv_score(cv: float, threshold: float) -> float:

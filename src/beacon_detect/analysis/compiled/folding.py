@@ -1,0 +1,49 @@
+"""Compiled twin of ``reference.folding``."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from beacon_detect.analysis.compiled.jit import jit
+from beacon_detect.analysis.constants import (
+    FOLD_SLACK,
+    FOLD_TOLERANCE_LIMIT,
+    MAX_MULTIPLE,
+    MIN_HALF_WIDTH,
+)
+
+if TYPE_CHECKING:
+    from beacon_detect.analysis.arrays import Floats
+
+
+@jit
+def core_interval(intervals: Floats, low: float, high: float) -> float:
+    """Return the mean of the intervals in ``[low, high)``, of all when none is there."""
+    inside, total, everything = 0, 0.0, 0.0
+    for x in intervals:
+        everything += x
+        if low <= x < high:
+            inside += 1
+            total += x
+    return total / inside if inside else everything / len(intervals)
+
+
+@jit
+def fold(intervals: Floats, low: float, high: float, folded: Floats) -> tuple[float, int]:
+    """Fold intervals over missed check-ins into ``folded``; return (interval, missed)."""
+    interval = core_interval(intervals, low, high)
+    half_width = max((high - low) / (2 * interval), MIN_HALF_WIDTH)
+    missed = 0
+    for i in range(len(intervals)):
+        x = intervals[i]
+        ratio = x / interval
+        nearest = min(max(math.floor(ratio + 0.5), 1.0), float(MAX_MULTIPLE))
+        multiple = 1.0
+        if nearest >= 2 and not low <= x < high:
+            tolerance = half_width * math.sqrt(nearest) * FOLD_SLACK
+            if tolerance < FOLD_TOLERANCE_LIMIT and abs(ratio - nearest) <= tolerance:
+                multiple = nearest
+                missed += int(nearest) - 1
+        folded[i] = interval + (x - multiple * interval) / math.sqrt(multiple)
+    return interval, missed

@@ -1,0 +1,40 @@
+"""The sentence names what was measured, and nothing that was not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from beacon_detect.analysis import Results, evidence
+from beacon_detect.analysis.evidence import duration
+
+MINUTE = 60_000_000_000
+
+
+def test_a_beacon_with_missed_check_ins_says_so(score: Callable[..., Results]) -> None:
+    times = np.delete(np.arange(60) * MINUTE, [10, 20, 30])
+    text = evidence(score(times), 0)
+
+    assert "57 check-ins" in text
+    assert "60 s" in text
+    assert "3 more explained as missed" in text
+
+
+def test_too_few_check_ins_are_watched(score: Callable[..., Results]) -> None:
+    assert "watching" in evidence(score(np.arange(3) * MINUTE), 0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.5, "0.5 s"),
+        (61.2, "61 s"),
+        (300.0, "5.0 min"),
+        (43_200.0, "12.0 h"),
+        (259_200.0, "3.0 d"),
+    ],
+)
+def test_durations_read_like_speech(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,56 @@
+"""The compiled and the NumPy implementation are one method."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from beacon_detect.analysis import SeriesBatch, Settings, reference
+from beacon_detect.analysis.compiled_cache import load_compiled
+from beacon_detect.analysis.rows import ROW_FIELDS
+
+
+def families(rng: np.random.Generator, interval: float, count: int) -> dict[str, np.ndarray]:
+    """Return interval lists of very different shapes."""
+    return {
+        "poisson": rng.exponential(interval, count),
+        "perfect": np.full(count, interval),
+        "one-sided": interval * rng.uniform(0.6, 1.0, count),
+        "pareto": interval * rng.pareto(1.1, count),
+        "lognormal": interval * rng.lognormal(0, 0.6, count),
+        "bursts": interval * np.where(rng.random(count) < 0.7, 0.01, 1.0) * rng.uniform(0.5, 1.5, count),
+        "missing": interval * rng.geometric(0.8, count) * rng.uniform(0.9, 1.1, count),
+    }  # fmt: skip
+
+
+@given(seed=st.integers(0, 2**32 - 1), exponent=st.floats(-2, 4.5), count=st.integers(0, 400))
+@examples(max_examples=40, deadline=None)
+def test_both_implementations_measure_the_same(seed: int, exponent: float, count: int) -> None:
+    shapes = families(np.random.default_rng(seed), 10.0**exponent, count)
+    batch = SeriesBatch.from_lists(
+        [np.rint(np.cumsum(shape) * 1e9).astype(np.int64) for shape in shapes.values()]
+    )
+    settings = Settings()
+    plain = reference.measure(batch, settings)
+    compiled = load_compiled().measure(batch, settings)
+
+    for column, name in enumerate(ROW_FIELDS):
+        assert compiled[:, column] == pytest.approx(plain[:, column], rel=1e-7, abs=1e-9), name
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_number_of_threads_changes_nothing(threads: int) -> None:
+    rng = np.random.default_rng(3)
+    batch = SeriesBatch.from_lists(
+        [
+            np.cumsum(rng.integers(1, 10**10, length)).astype(np.int64)
+            for length in rng.integers(0, 90, 200)
+        ]
+    )
+    settings = Settings()
+    measure = load_compiled().measure
+
+    assert np.array_equal(measure(batch, settings, threads), measure(batch, settings, 3))
