@@ -20,9 +20,10 @@ _FEWEST_CELLS_LOG2 = 10
 
 
 class IdIndex:
-    """Slots 0, 1, 2, … for ids in the order they are first added. Not thread-safe."""
+    """Slots 0, 1, 2, … for ids, first come first served. Not thread-safe."""
 
     def __init__(self, ids: NDArray[np.uint64] | None = None) -> None:
+        """Make an index; ``ids`` (distinct) get the first slots in their order."""
         # Ids can be chosen by whoever sends traffic; a secret hash per process
         # keeps them from being aimed at one cell.
         self._seed = np.uint64(secrets.randbits(64))
@@ -31,7 +32,7 @@ class IdIndex:
         self._ids = np.zeros(0, np.uint64)
         self._resize(_FEWEST_CELLS_LOG2)
         if ids is not None:
-            self.add(ids)
+            self._append(ids)
 
     def __len__(self) -> int:
         """Count the ids."""

@@ -1,0 +1,334 @@
+"""One row in memory for every pair: how often, since when, how much, and who is behind it.
+
+Lists and findings are shown from here, so that a page view never scans
+records. Kept up to date by the intake, rebuilt from the store at the start
+(see ``restore``). Bytes are exact: counters of open connections are cumulative,
+so only what they grew by is added. Limit: beyond :data:`MAX_TRACKED` open
+connections further ones are counted when they end.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from beacon_detect.control_plane.columns import ADDRESS_BYTES, addresses, numbers, texts
+from beacon_detect.control_plane.id_index import IdIndex
+from beacon_detect.control_plane.open_connections import OpenConnections
+from beacon_detect.records import Direction, Kind, unpack_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Hidden = Callable[[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint16]], NDArray[np.bool_]]
+
+_NEVER = np.iinfo(np.int64).min
+_COLUMNS: dict[str, tuple[Any, int]] = {
+    "dst_port": (np.uint16, 0),
+    "protocol": (np.uint8, 0),
+    "connections": (np.int64, 0),
+    "first_seen": (np.int64, np.iinfo(np.int64).max),
+    "last_seen": (np.int64, _NEVER),
+    "bytes_out": (np.int64, 0),
+    "bytes_in": (np.int64, 0),
+    "pid": (np.uint32, 0),
+    "process": (np.int32, 0),
+    "executable": (np.int32, 0),
+    "container": (np.int32, 0),
+    "name": (np.int32, 0),
+    "sensor": (np.int32, 0),
+    "direction": (np.uint8, 0),
+    "process_time": (np.int64, _NEVER),
+    "container_time": (np.int64, _NEVER),
+    "name_time": (np.int64, _NEVER),
+    "sensor_time": (np.int64, _NEVER),
+}
+"""Type and initial value of each column; the ``…_time`` columns date the attribution beside them."""
+
+_TEXTS = ("process", "executable", "container", "name", "sensor")
+DIRECTIONS = {Direction.UNKNOWN: "", Direction.OUTBOUND: "outbound", Direction.INBOUND: "inbound"}
+
+
+@dataclass(frozen=True, slots=True)
+class PairSummary:
+    """What is known of a pair; times in wall ns, addresses as text."""
+
+    pair_id: int
+    src: str
+    dst: str
+    dst_port: int
+    protocol: int
+    connections: int
+    """Connections opened (START and CONNECTION records), exact."""
+    first_seen: int
+    last_seen: int
+    bytes_out: int
+    bytes_in: int
+    pid: int
+    process: str
+    executable: str
+    container: str
+    name: str
+    sensor: str
+    direction: str
+    """``outbound``, ``inbound`` or empty, seen from the sensor."""
+
+
+class PairTable:
+    """Summaries of all pairs; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = OpenConnections()
+        self._clear()
+
+    def __len__(self) -> int:
+        """Count the pairs."""
+        return len(self._index)
+
+    def add(self, sensor: str, pair_ids: NDArray[np.uint64], table: pa.Table) -> None:
+        """Count the records of a batch.
+
+        Parameters
+        ----------
+        sensor
+            Who sent the batch.
+        pair_ids
+            Pair of each record.
+        table
+            A record table.
+        """
+        with self._lock:
+            new = np.flatnonzero(self._index.slots(pair_ids) < 0)
+            if new.size:
+                ids, first = np.unique(pair_ids[new], return_index=True)
+                rows = new[first]
+                self._register(
+                    ids,
+                    addresses(table, "src")[rows],
+                    addresses(table, "dst")[rows],
+                    numbers(table, "dst_port")[rows],
+                    numbers(table, "protocol")[rows],
+                )
+            code = self._intern([sensor])[0]
+            self._count(pair_ids, table, np.full(len(pair_ids), code, np.int32))
+
+    def add_stored(self, table: pa.Table) -> None:
+        """Count stored records (with ``pair_id`` and ``sensor``) of pairs made known before."""
+        with self._lock:
+            codes, names = texts(table, "sensor")
+            self._count(numbers(table, "pair_id"), table, self._intern(names)[codes])
+
+    def make_known(
+        self,
+        ids: NDArray[np.uint64],
+        src: NDArray[np.uint8],
+        dst: NDArray[np.uint8],
+        dst_port: NDArray[np.uint16],
+        protocol: NDArray[np.uint8],
+    ) -> None:
+        """Enter pairs without records; addresses have shape ``(n, 16)``."""
+        with self._lock:
+            new = self._index.slots(ids) < 0
+            self._register(ids[new], src[new], dst[new], dst_port[new], protocol[new])
+
+    def top(
+        self,
+        limit: int,
+        *,
+        src: bytes | None = None,
+        dst: bytes | None = None,
+        hidden: Hidden | None = None,
+    ) -> tuple[list[PairSummary], int]:
+        """Return the pairs with most connections, and how many there are in all.
+
+        Parameters
+        ----------
+        limit
+            Most pairs to return.
+        src, dst
+            Only pairs with this packed address.
+        hidden
+            Given the columns source, destination and port, says which rows to leave out.
+        """
+        with self._lock:
+            shown = np.ones(len(self), np.bool_)
+            for wanted, column in ((src, self._src), (dst, self._dst)):
+                if wanted is not None:
+                    row = np.frombuffer(wanted, np.uint8)
+                    shown &= (column[: len(self)] == row).all(axis=1)
+            slots = np.flatnonzero(shown)
+            if hidden is not None:
+                ports = self._columns["dst_port"][slots]
+                slots = slots[~hidden(self._src[slots], self._dst[slots], ports)]
+            most = self._most_connected(slots, limit)
+            return [self._summary(int(slot)) for slot in most], len(slots)
+
+    def describe(self, pair_id: int) -> PairSummary | None:
+        """Return the summary of a pair, None when it is not known."""
+        return self.describe_all(np.array([pair_id], np.uint64))[0]
+
+    def describe_all(self, pair_ids: NDArray[np.uint64]) -> list[PairSummary | None]:
+        """Return the summary of each pair, None for those not known."""
+        with self._lock:
+            slots = self._index.slots(pair_ids).tolist()
+            return [self._summary(slot) if slot >= 0 else None for slot in slots]
+
+    def forget(self, before_ns: int) -> int:
+        """Drop the pairs last seen before ``before_ns`` (wall ns); return how many."""
+        with self._lock:
+            count = len(self)
+            keep = np.flatnonzero(self._columns["last_seen"][:count] >= before_ns)
+            self._open.forget(before_ns)
+            if len(keep) < count:
+                self._rebuild(keep)
+            return count - len(keep)
+
+    def _clear(self) -> None:
+        self._index = IdIndex()
+        self._src = np.zeros((0, ADDRESS_BYTES), np.uint8)
+        self._dst = np.zeros((0, ADDRESS_BYTES), np.uint8)
+        self._columns = {name: np.zeros(0, kind) for name, (kind, _) in _COLUMNS.items()}
+        self._names = [""]
+        self._codes = {"": 0}
+
+    def _rebuild(self, keep: NDArray[np.int64]) -> None:
+        """Keep some slots only, and the texts that they use."""
+        ids, names, old = self._index.ids[keep], self._names, self._columns
+        src, dst = self._src[keep], self._dst[keep]
+        self._clear()
+        self._index = IdIndex(ids)
+        self._src, self._dst = src, dst
+        self._columns = {name: column[keep] for name, column in old.items()}
+        for name in _TEXTS:
+            used, inverse = np.unique(self._columns[name], return_inverse=True)
+            self._columns[name] = self._intern([names[code] for code in used])[inverse]
+
+    def _register(
+        self,
+        ids: NDArray[np.uint64],
+        src: NDArray[np.uint8],
+        dst: NDArray[np.uint8],
+        dst_port: NDArray[np.uint16],
+        protocol: NDArray[np.uint8],
+    ) -> None:
+        slots = self._index.add(ids)
+        self._grow(len(self))
+        self._src[slots], self._dst[slots] = src, dst
+        self._columns["dst_port"][slots] = dst_port
+        self._columns["protocol"][slots] = protocol
+
+    def _grow(self, count: int) -> None:
+        have = len(self._src)
+        if count <= have:
+            return
+        more = max(count, 2 * have, 1024) - have
+        self._src = np.pad(self._src, ((0, more), (0, 0)))
+        self._dst = np.pad(self._dst, ((0, more), (0, 0)))
+        for name, (kind, initial) in _COLUMNS.items():
+            rest = np.full(more, initial, kind)
+            self._columns[name] = np.concatenate([self._columns[name], rest])
+
+    def _intern(self, values: Iterable[str]) -> NDArray[np.int32]:
+        """Return the code of each text, adding those not known."""
+        codes = []
+        for value in values:
+            code = self._codes.setdefault(value, len(self._names))
+            if code == len(self._names):
+                self._names.append(value)
+            codes.append(code)
+        return np.array(codes, np.int32)
+
+    def _count(
+        self, pair_ids: NDArray[np.uint64], table: pa.Table, sensors: NDArray[np.int32]
+    ) -> None:
+        slots = self._index.slots(pair_ids)
+        columns = self._columns
+        kind, time = numbers(table, "kind"), numbers(table, "time")
+        duration = numbers(table, "duration")
+        opens = (kind == Kind.START) | (kind == Kind.CONNECTION)
+        np.add.at(columns["connections"], slots[opens], 1)
+        # END and UPDATE are dated by their last packet, CONNECTION by its first.
+        ending = (kind == Kind.END) | (kind == Kind.UPDATE)
+        np.minimum.at(columns["first_seen"], slots, np.where(ending, time - duration, time))
+        last = np.where(kind == Kind.CONNECTION, time + duration, time)
+        np.maximum.at(columns["last_seen"], slots, last)
+        rows, grown_out, grown_in = self._open.growth(pair_ids, kind, last, table)
+        np.add.at(columns["bytes_out"], slots[rows], grown_out)
+        np.add.at(columns["bytes_in"], slots[rows], grown_in)
+        self._attribute(slots, last, table, sensors)
+
+    def _attribute(
+        self,
+        slots: NDArray[np.int32],
+        time: NDArray[np.int64],
+        table: pa.Table,
+        sensors: NDArray[np.int32],
+    ) -> None:
+        """Keep the newest attribution; a record that lacks one does not erase an older one."""
+        named = {name: self._codes_of(table, name) for name in _TEXTS[:-1]}
+        order = np.argsort(time, kind="stable")
+        process = {name: named[name] for name in ("process", "executable")}
+        process["pid"] = numbers(table, "pid")
+        self._newest(order, slots, time, "process", process)
+        self._newest(order, slots, time, "container", {"container": named["container"]})
+        self._newest(order, slots, time, "name", {"name": named["name"]})
+        seen = {"sensor": sensors, "direction": numbers(table, "direction")}
+        self._newest(order, slots, time, "sensor", seen)
+
+    def _newest(
+        self,
+        order: NDArray[np.int64],
+        slots: NDArray[np.int32],
+        time: NDArray[np.int64],
+        leader: str,
+        values: dict[str, NDArray[Any]],
+    ) -> None:
+        """Take ``values`` from the newest records in which the column ``leader`` is not empty."""
+        dates = self._columns[f"{leader}_time"]
+        rows = order[values[leader][order] != 0]
+        rows = rows[time[rows] >= dates[slots[rows]]]
+        # Rows ascend in time and NumPy lets the last of equal indices win.
+        dates[slots[rows]] = time[rows]
+        for name, column in values.items():
+            self._columns[name][slots[rows]] = column[rows]
+
+    def _codes_of(self, table: pa.Table, name: str) -> NDArray[np.int32]:
+        codes, values = texts(table, name)
+        return self._intern(values)[codes] if len(codes) else codes
+
+    def _most_connected(self, slots: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+        connections = self._columns["connections"][slots]
+        if 0 < limit < len(slots):
+            rows = np.argpartition(connections, len(slots) - limit)[-limit:]
+            slots, connections = slots[rows], connections[rows]
+        order = np.lexsort((self._index.ids[slots], -connections))
+        return slots[order[: max(limit, 0)]]
+
+    def _summary(self, slot: int) -> PairSummary:
+        value = {name: int(column[slot]) for name, column in self._columns.items()}
+        return PairSummary(
+            pair_id=int(self._index.ids[slot]),
+            src=unpack_address(self._src[slot].tobytes()),
+            dst=unpack_address(self._dst[slot].tobytes()),
+            dst_port=value["dst_port"],
+            protocol=value["protocol"],
+            connections=value["connections"],
+            first_seen=value["first_seen"],
+            last_seen=value["last_seen"],
+            bytes_out=value["bytes_out"],
+            bytes_in=value["bytes_in"],
+            pid=value["pid"],
+            process=self._names[value["process"]],
+            executable=self._names[value["executable"]],
+            container=self._names[value["container"]],
+            name=self._names[value["name"]],
+            sensor=self._names[value["sensor"]],
+            direction=DIRECTIONS[Direction(value["direction"])],
+        )
