@@ -31,7 +31,7 @@ FLOW_VALUE = np.dtype(
         ("burst_first", "<u8"),
         ("tgid", "<u4"),
         ("uid", "<u4"),
-        ("ifindex", "<u4"),
+        ("isn", "<u4"),
         ("bursts", "<u4"),
         ("tcp_flags", "u1", 2),
         ("opener", "u1"),
@@ -53,6 +53,41 @@ EVENT = np.dtype(
         ("value", FLOW_VALUE),
     ]
 )
+
+CONFIG = np.dtype(
+    [
+        ("burst_idle", "<u8"),
+        ("track_tcp", "u1"),
+        ("track_udp", "u1"),
+        ("track_icmp", "u1"),
+        ("include_loopback", "u1"),
+        ("pad", "u1", 4),
+    ]
+)
+
+COUNTERS = (
+    "packets",
+    "ignored",
+    "unparsed",
+    "fragments",
+    "other_view",
+    "late",
+    "stray",
+    "map_full",
+    "opened",
+    "reopened",
+    "ended",
+    "events",
+    "ring_full",
+    "late_starts",
+    "no_storage",
+)
+"""``enum counter``: what the kernel programs count; meanings in ``docs/reference/kernel.md``."""
+
+DELIVERED_START = 1
+"""Bit of ``started``: the START event went into the ring."""
+DELIVERED_END = 2
+"""Bit of ``started``: the END event went into the ring."""
 
 FLOW = np.dtype([("key", FLOW_KEY), ("value", FLOW_VALUE)])
 """One entry of the flow map, as the sweep reads it."""

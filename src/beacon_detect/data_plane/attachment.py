@@ -1,0 +1,213 @@
+"""Where the kernel programs hang: cgroup links for a host, tc filters or tcx links for a gateway.
+
+Links belong to a file descriptor and vanish with the process, however it
+dies. Kernels before 6.6 have no tcx links; there a classic tc filter is used,
+which outlives a killed process: it has a handle and priority of its own and
+is removed when the sensor closes, or when the next one starts.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from ctypes import byref, sizeof
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from beacon_detect.data_plane.libbpf import (
+    KernelCallError,
+    Libbpf,
+    LinkCreateOptions,
+    TcHook,
+    TcOptions,
+    explain,
+    program_name,
+)
+from beacon_detect.errors import KernelUnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# enum bpf_attach_type of include/uapi/linux/bpf.h.
+CGROUP_ATTACH_TYPES: Final[Mapping[str, int]] = {
+    "socket_create": 2,
+    "socket_connect4": 10,
+    "socket_connect6": 11,
+    "socket_sendmsg4": 14,
+    "socket_sendmsg6": 15,
+    "host_ingress": 0,
+    "host_egress": 1,
+}
+"""Host mode: program and hook, the process hooks first so that no flow starts without one."""
+
+_TCX_INGRESS, _TCX_EGRESS = 46, 47
+_BPF_F_BEFORE = 1 << 3
+_TC_INGRESS, _TC_EGRESS = 1, 2
+
+TC_HANDLE: Final = 0xBEAC
+TC_PRIORITY: Final = 0xBEAC
+"""Identify our own tc filter; a high number, so that other filters come first."""
+
+_ETHERNET_TYPES: Final = frozenset({1, 772})  # ARPHRD_ETHER, ARPHRD_LOOPBACK
+_HEADERLESS_TYPES: Final = frozenset({65534, 768, 769, 776, 778})  # tun/wg, ipip, ip6ip6, sit, gre
+
+
+def find_cgroup_root() -> Path:
+    """Return where the cgroup v2 hierarchy is mounted, its root wherever it is visible.
+
+    Raises
+    ------
+    KernelUnsupportedError
+        There is no cgroup v2 mount.
+    """
+    mounts = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        # "36 35 0:32 / /sys/fs/cgroup rw,... - cgroup2 cgroup2 rw": see proc(5).
+        fields, _, kind = line.partition(" - ")
+        if kind.split(" ", 1)[0] == "cgroup2":
+            root, point = fields.split(" ")[3:5]
+            mounts.append((root != "/", len(point), _unescape(point)))
+    if mounts:
+        return Path(min(mounts)[2])
+    raise KernelUnsupportedError(
+        "no cgroup v2 hierarchy is mounted, so there is nothing to watch this host's sockets by",
+        hint="mount one: mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2;"
+        " in a container, mount the host's /sys/fs/cgroup; or set data_plane.interface",
+    )
+
+
+def _unescape(point: str) -> str:
+    """Undo the octal escapes of mountinfo (space, tab, newline, backslash)."""
+    for code in ("\\040", "\\011", "\\012", "\\134"):
+        point = point.replace(code, chr(int(code[1:], 8)))
+    return point
+
+
+def interface_index(interface: str) -> int:
+    """Return an interface's index; KernelUnsupportedError when there is none of that name."""
+    try:
+        return socket.if_nametoindex(interface)
+    except OSError:
+        names = ", ".join(name for _, name in socket.if_nameindex())
+        raise KernelUnsupportedError(
+            f"no network interface is called {interface!r}",
+            hint=f"set data_plane.interface to one of: {names}",
+        ) from None
+
+
+def has_ethernet_header(interface: str) -> bool:
+    """Say whether packets of an interface begin with an Ethernet header.
+
+    Raises
+    ------
+    KernelUnsupportedError
+        No such interface, or one whose headers the programs do not know.
+    """
+    interface_index(interface)
+    kind = int(Path(f"/sys/class/net/{interface}/type").read_text())
+    if kind in _ETHERNET_TYPES:
+        return True
+    if kind in _HEADERLESS_TYPES:
+        return False
+    raise KernelUnsupportedError(
+        f"interface {interface} is of hardware type {kind}, which the sensor cannot read",
+        hint="watch an Ethernet, VLAN, bridge, tun, WireGuard, IPIP, SIT or GRE interface",
+    )
+
+
+class Links:
+    """Attached programs of one sensor, detached together."""
+
+    def __init__(self, libbpf: Libbpf) -> None:
+        self._libbpf = libbpf
+        self._descriptors: list[int] = []
+        self._filters: list[TcHook] = []
+
+    def attach_cgroup(self, programs: Mapping[str, int], cgroup: Path) -> None:
+        """Attach the host-mode programs (name: descriptor) to a cgroup v2 directory."""
+        try:
+            directory = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise KernelUnsupportedError(
+                f"cannot open the cgroup {cgroup}: {error.strerror}",
+                hint="give a directory of the mounted cgroup v2 hierarchy",
+            ) from error
+        try:
+            for name, attach_type in CGROUP_ATTACH_TYPES.items():
+                self._create_link(programs[name], directory, attach_type, flags=0)
+        except KernelCallError as error:
+            raise explain(error, f"attaching to the cgroup {cgroup}") from error
+        finally:
+            os.close(directory)
+
+    def attach_interface(
+        self, interface: str, ingress: int, egress: int, *, use_tcx: bool = True
+    ) -> None:
+        """Attach two programs to an interface, by tcx links or, on older kernels, tc filters."""
+        index = interface_index(interface)
+        remove_leftovers(self._libbpf, index)
+        try:
+            if use_tcx and self._attach_tcx(index, ingress, egress):
+                return
+            self._attach_filter(index, _TC_INGRESS, ingress)
+            self._attach_filter(index, _TC_EGRESS, egress)
+        except KernelCallError as error:
+            raise explain(error, f"attaching to the interface {interface}") from error
+
+    def _attach_tcx(self, index: int, ingress: int, egress: int) -> bool:
+        """Return False where the kernel has no tcx links (before 6.6)."""
+        # First in the chain: a program before ours could decide and hide the packet.
+        try:
+            self._create_link(ingress, index, _TCX_INGRESS, flags=_BPF_F_BEFORE)
+        except KernelCallError as error:
+            if error.number == errno.EINVAL:
+                return False
+            raise
+        self._create_link(egress, index, _TCX_EGRESS, flags=_BPF_F_BEFORE)
+        return True
+
+    def _create_link(self, program: int, target: int, attach_type: int, *, flags: int) -> None:
+        options = LinkCreateOptions(sz=sizeof(LinkCreateOptions), flags=flags)
+        self._descriptors.append(
+            self._libbpf.call("bpf_link_create", program, target, attach_type, byref(options))
+        )
+
+    def _attach_filter(self, index: int, direction: int, program: int) -> None:
+        both = _hook(index, _TC_INGRESS | _TC_EGRESS)
+        number = self._libbpf.try_call("bpf_tc_hook_create", byref(both))
+        if number not in {0, errno.EEXIST}:
+            raise KernelCallError("bpf_tc_hook_create", number)
+        hook = _hook(index, direction)
+        options = _filter()
+        options.prog_fd = program
+        self._libbpf.call("bpf_tc_attach", byref(hook), byref(options))
+        self._filters.append(hook)
+
+    def close(self) -> None:
+        """Detach everything."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+        while self._filters:
+            # ENOENT, ENODEV: somebody else removed the filter or the interface.
+            self._libbpf.try_call("bpf_tc_detach", byref(self._filters.pop()), byref(_filter()))
+
+
+def remove_leftovers(libbpf: Libbpf, index: int) -> int:
+    """Remove the tc filters that a killed sensor left on an interface; return how many."""
+    removed = 0
+    for direction in (_TC_INGRESS, _TC_EGRESS):
+        hook, found = _hook(index, direction), _filter()
+        if libbpf.try_call("bpf_tc_query", byref(hook), byref(found)):
+            continue
+        if program_name(found.prog_id).startswith("link_"):
+            removed += libbpf.try_call("bpf_tc_detach", byref(hook), byref(_filter())) == 0
+    return removed
+
+
+def _hook(index: int, direction: int) -> TcHook:
+    return TcHook(sz=sizeof(TcHook), ifindex=index, attach_point=direction)
+
+
+def _filter() -> TcOptions:
+    return TcOptions(sz=sizeof(TcOptions), handle=TC_HANDLE, priority=TC_PRIORITY)
