@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from beacon_detect.config.schema import Logging
 
-_NOISY = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")
+_NOISY = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "httpx2", "httpcore2")
 
 
 def configure_logging(config: Logging) -> None:
