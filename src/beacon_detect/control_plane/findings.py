@@ -77,7 +77,7 @@ class Finding:
     updated_at: int
     """When a pass last looked at new records of the series."""
     returned_at: int = 0
-    """When the first pass after the last silence saw it again; 0 when it was never silent."""
+    """First check-in after the last silence (wall ns); 0 when it was never silent."""
     last_check_in: int = 0
     """Newest event of the series on the clock that never steps (ns); for measuring silences."""
 

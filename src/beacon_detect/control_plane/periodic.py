@@ -41,6 +41,7 @@ class Periodic:
         self._interval = interval
         self._changed = threading.Condition()
         self._stopping = False
+        self._due = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.failures = 0
         """Runs that ended in an exception."""
@@ -56,6 +57,12 @@ class Periodic:
         with self._changed:
             self._changed.notify_all()
 
+    def run_now(self) -> None:
+        """Have the next run follow at once, even where one is under way."""
+        with self._changed:
+            self._due = True
+            self._changed.notify_all()
+
     def stop(self, timeout: float) -> bool:
         """Start no further run; return whether the current one ended within ``timeout`` seconds."""
         with self._changed:
@@ -68,6 +75,7 @@ class Periodic:
     def _run(self) -> None:
         while not self._stopping:
             begin = time.monotonic()
+            self._due = False
             try:
                 self._work()
                 self.last_error = ""
@@ -79,7 +87,7 @@ class Periodic:
 
     def _wait(self, begin: float) -> None:
         with self._changed:
-            while not self._stopping:
+            while not self._stopping and not self._due:
                 left = begin + self._interval() - time.monotonic()
                 if left <= 0:
                     return

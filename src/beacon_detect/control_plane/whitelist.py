@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from beacon_detect.config.schema import Whitelist as WhitelistConfig
+    from beacon_detect.control_plane.findings import Finding
 
 _ADDRESS = "S16"
 _V4_FIRST = int.from_bytes(V4_PREFIX + bytes(4))
@@ -132,6 +133,16 @@ class Whitelist:
         return self.hidden(
             pack_addresses(src), pack_addresses(dst), np.array(dst_port, np.int64).reshape(-1)
         )
+
+    def visible(self, findings: Iterable[Finding]) -> list[Finding]:
+        """Return the findings that are not whitelisted."""
+        rows = list(findings)
+        hidden = self.hidden_text(
+            [finding.src for finding in rows],
+            [finding.dst for finding in rows],
+            [finding.dst_port for finding in rows],
+        )
+        return [finding for finding, hide in zip(rows, hidden, strict=True) if not hide]
 
 
 def _compile_pairs(entries: Iterable[str]) -> NDArray[np.bytes_]:

@@ -1,0 +1,281 @@
+"""The analyzer: passes over the pairs with new records, by the clock and on demand.
+
+One thread runs all passes, so there is never more than one. A pass takes the
+touched series out of the working set, measures them in one call, judges them,
+and saves findings and alerts in one transaction; when anything fails, the
+series stay due for the next pass. Findings live in memory, bounded, and are
+read from the store at the start only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+
+from beacon_detect.control_plane.detector import judge
+from beacon_detect.control_plane.findings import Finding
+from beacon_detect.control_plane.periodic import Periodic
+from beacon_detect.control_plane.storage import finding_store
+from beacon_detect.errors import BeaconError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import duckdb
+
+    from beacon_detect.config import Config
+    from beacon_detect.control_plane.alerts.manager import AlertManager
+    from beacon_detect.control_plane.detector import Judgement
+    from beacon_detect.control_plane.pairs import PairTable
+    from beacon_detect.control_plane.storage.store import Store
+    from beacon_detect.control_plane.whitelist import Whitelist
+    from beacon_detect.control_plane.working_set import SeriesGroup, WorkingSet
+
+log = structlog.get_logger(__name__)
+
+CHUNK_EVENTS = 1_000_000
+"""Events measured in one call: about 100 MB with all intermediate columns."""
+
+MAX_FINDINGS = 100_000
+"""Findings kept; beyond it those of the lowest score are dropped and counted."""
+
+
+class AnalysisFailedError(BeaconError):
+    """A pass failed; its series are due again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What a pass did."""
+
+    run: int
+    pairs: int
+    """Pairs with new records and enough events."""
+    beacons: int
+    """Of those, how many scored over the alert threshold and are not whitelisted."""
+    new: list[str]
+    """Ids of findings that no earlier pass had made, whitelisted ones left out."""
+    duration: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzerState:
+    """How the passes go."""
+
+    runs: int = 0
+    failures: int = 0
+    last_run: int = 0
+    """Start of the last pass, wall ns; 0 before the first."""
+    last_duration: float = 0.0
+    pairs: int = 0
+    """Pairs in the last pass."""
+    last_error: str = ""
+    findings_dropped: int = 0
+
+
+class Analyzer:
+    """Owner of the findings and of the thread that makes them.
+
+    Parameters
+    ----------
+    store, working_set, pairs, alerts
+        Running parts of the control plane.
+    config, whitelist
+        Asked at each pass, so that changes hold from the next one on.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        working_set: WorkingSet,
+        pairs: PairTable,
+        alerts: AlertManager,
+        config: Callable[[], Config],
+        whitelist: Callable[[], Whitelist],
+    ) -> None:
+        self._store = store
+        self._working_set = working_set
+        self._pairs = pairs
+        self._alerts = alerts
+        self._config = config
+        self._whitelist = whitelist
+        self._findings = {finding.id: finding for finding in finding_store.load(store)}
+        self._ranked = _ranked(self._findings)
+        self._state = AnalyzerState()
+        self._lock = threading.Lock()
+        self._waiting: Future[Pass] | None = None
+        self._periodic = Periodic(
+            "analyzer", self._scheduled, lambda: config().detection.analysis_interval
+        )
+
+    def start(self) -> None:
+        """Begin with a pass at once."""
+        self._periodic.start()
+
+    def stop(self, timeout: float) -> bool:
+        """Start no further pass; return whether the current one ended within ``timeout`` seconds."""
+        ended = self._periodic.stop(timeout)
+        self._answer(AnalysisFailedError("the server is stopping"))
+        return ended
+
+    def reschedule(self) -> None:
+        """Follow a changed analysis interval."""
+        self._periodic.reschedule()
+
+    def findings(self) -> Sequence[Finding]:
+        """Return all findings, highest score first."""
+        return self._ranked
+
+    def finding(self, identifier: str) -> Finding | None:
+        """Return a finding, None when there is none with this id."""
+        return self._findings.get(identifier)
+
+    def state(self) -> AnalyzerState:
+        """Return how the passes go."""
+        return self._state
+
+    def request(self) -> Future[Pass]:
+        """Have a pass made now; requests that come before it starts share it."""
+        with self._lock:
+            future = self._waiting = self._waiting or Future()
+        self._periodic.run_now()
+        return future
+
+    def _scheduled(self) -> None:
+        with self._lock:
+            asked, self._waiting = self._waiting, None
+        try:
+            done = self.run_pass()
+        except BaseException as error:
+            if asked:
+                asked.set_exception(error)
+            raise
+        if asked:
+            asked.set_result(done)
+
+    def _answer(self, error: BeaconError) -> None:
+        with self._lock:
+            asked, self._waiting = self._waiting, None
+        if asked:
+            asked.set_exception(error)
+
+    def run_pass(self) -> Pass:
+        """Make a pass; must not be called from two threads at once.
+
+        Raises
+        ------
+        AnalysisFailedError
+            What was found before the failure is saved; the other series are due again.
+        """
+        begin, clock = time.time_ns(), time.perf_counter()
+        config = self._config()
+        pairs, changed, new = 0, list[Finding](), list[str]()
+        while True:
+            group = self._working_set.take_dirty(config.detection.min_connections, CHUNK_EVENTS)
+            try:
+                judgement = self._judge(group, config, begin)
+                self._save(judgement.findings)
+            except Exception as error:
+                self._working_set.put_back(group)
+                self._note(begin, clock, pairs, failure=str(error) or type(error).__name__)
+                log.exception("pass failed", series=len(group))
+                raise AnalysisFailedError(f"the pass failed: {error}") from error
+            pairs += len(np.unique(group.pair_ids))
+            changed += judgement.findings
+            new += judgement.new
+            # Series that get records meanwhile are for the next pass.
+            if len(group.batch.times) < CHUNK_EVENTS:
+                break
+        self._note(begin, clock, pairs)
+        return self._told(changed, set(new), config.detection.alert_threshold)
+
+    def _told(self, changed: list[Finding], new: set[str], threshold: float) -> Pass:
+        """Wake the alert channels, log the pass and return its account."""
+        self._alerts.wake()
+        visible = self._whitelist().visible(changed)
+        state = self._state
+        done = Pass(
+            run=state.runs,
+            pairs=state.pairs,
+            beacons=len({f.pair_id for f in visible if f.current_score >= threshold}),
+            new=[f.id for f in visible if f.id in new],
+            duration=state.last_duration,
+        )
+        log.info(
+            "pass done",
+            run=done.run,
+            pairs=done.pairs,
+            beacons=done.beacons,
+            new=len(done.new),
+            findings=len(self._findings),
+            seconds=round(done.duration, 3),
+        )
+        return done
+
+    def _judge(self, group: SeriesGroup, config: Config, now_ns: int) -> Judgement:
+        # The detection core compiles and loads much; only a pass needs it.
+        from beacon_detect.analysis import Settings, analyze, evidence
+
+        detection = config.detection
+        measured = analyze(
+            group.batch,
+            Settings(
+                cv_threshold=detection.cv_threshold, jitter_threshold=detection.jitter_threshold
+            ),
+        )
+        return judge(
+            group,
+            measured,
+            describe=self._pairs.describe,
+            explain=evidence,
+            previous=self._findings,
+            threshold=detection.finding_threshold,
+            now_ns=now_ns,
+        )
+
+    def _save(self, changed: list[Finding]) -> None:
+        """Store what changed with the alerts it causes, then show it."""
+        if not changed:
+            return
+        findings = self._findings | {finding.id: finding for finding in changed}
+        dropped = [finding.id for finding in _ranked(findings)[MAX_FINDINGS:]]
+        for identifier in dropped:
+            del findings[identifier]
+        kept = [finding for finding in changed if finding.id in findings]
+        told = self._whitelist().visible(kept)
+
+        def work(connection: duckdb.DuckDBPyConnection) -> None:
+            finding_store.save(connection, kept)
+            finding_store.delete(connection, dropped)
+            self._alerts.consider(told, connection)
+
+        self._store.transact(work).result()
+        self._findings, self._ranked = findings, _ranked(findings)
+        if dropped:
+            total = self._state.findings_dropped + len(dropped)
+            self._state = replace(self._state, findings_dropped=total)
+            log.warning("findings dropped", dropped=len(dropped), bound=MAX_FINDINGS)
+
+    def _note(self, begin: int, clock: float, pairs: int, *, failure: str = "") -> None:
+        self._state = replace(
+            self._state,
+            runs=self._state.runs + 1,
+            failures=self._state.failures + bool(failure),
+            last_run=begin,
+            last_duration=time.perf_counter() - clock,
+            pairs=pairs,
+            last_error=failure,
+        )
+
+
+def _ranked(findings: Mapping[str, Finding]) -> tuple[Finding, ...]:
+    """Return findings by score, the newest first among equals."""
+    return tuple(sorted(findings.values(), key=lambda f: (-f.score, -f.last_seen, f.id)))
