@@ -34,8 +34,10 @@ class Memory:
     """When it was last told, wall ns."""
     last_seen: int
     """Newest activity known, wall ns."""
-    appeared_at: int
-    """Start of its present activity: when it was detected or last returned, wall ns."""
+    detected_at: int
+    """When it was detected, wall ns; later when it was deleted and detected anew."""
+    returned_at: int
+    """First activity after its last silence, wall ns; 0 when it was never silent."""
     silence: int = 0
     """Silence (ns) before a return that has not been told yet; 0 when nothing is owed."""
 
@@ -76,7 +78,6 @@ def decide(finding: Finding, memory: Memory | None, rules: Rules, now: int) -> D
     now
         Wall time, ns.
     """
-    appeared_at = max(finding.detected_at, finding.returned_at)
     if memory is None:
         if finding.score < rules.threshold:
             return Decision(None, None)
@@ -84,14 +85,16 @@ def decide(finding: Finding, memory: Memory | None, rules: Rules, now: int) -> D
             severity=finding.severity,
             told_at=now,
             last_seen=finding.last_seen,
-            appeared_at=appeared_at,
+            detected_at=finding.detected_at,
+            returned_at=finding.returned_at,
         )
         return Decision(AlertKind.NEW, first)
     seen = replace(
         memory,
         last_seen=max(memory.last_seen, finding.last_seen),
-        appeared_at=max(memory.appeared_at, appeared_at),
-        silence=max(memory.silence, _silence(finding, memory, rules, appeared_at)),
+        detected_at=finding.detected_at,
+        returned_at=finding.returned_at,
+        silence=max(memory.silence, _silence(finding, memory, rules)),
     )
     told = replace(seen, told_at=now, silence=0)
     if _rises(finding, memory) and finding.score >= rules.threshold:
@@ -107,16 +110,20 @@ def _rises(finding: Finding, memory: Memory) -> bool:
     return severity_rank(finding.severity) > severity_rank(memory.severity)
 
 
-def _silence(finding: Finding, memory: Memory, rules: Rules, appeared_at: int) -> int:
+def _silence(finding: Finding, memory: Memory, rules: Rules) -> int:
     """Return the silence (ns) before a return since the last decision, 0 when it is too short.
 
     The detector says when a series returned; comparing times seen here would
     take an outage of the control plane for a silence of the beacon. A finding
-    that was deleted and detected again counts as returned, too.
+    that was deleted and detected anew counts as returned, too.
     """
-    if appeared_at <= memory.appeared_at:
+    if finding.detected_at > memory.detected_at:
+        back_at = finding.detected_at
+    elif finding.returned_at > memory.returned_at:
+        back_at = finding.returned_at
+    else:
         return 0
     interval = finding.interval if math.isfinite(finding.interval) else 0.0
     least = max(rules.cooldown, int(SILENT_INTERVALS * interval * SECOND))
-    silence = appeared_at - memory.last_seen
+    silence = back_at - memory.last_seen
     return silence if silence > least else 0

@@ -37,7 +37,8 @@ DDL: tuple[str, ...] = (
         attempts INTEGER NOT NULL, last_error VARCHAR NOT NULL, updated BIGINT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS alert_memory (
         finding_id VARCHAR NOT NULL, severity VARCHAR NOT NULL, told_at BIGINT NOT NULL,
-        last_seen BIGINT NOT NULL, appeared_at BIGINT NOT NULL, silence BIGINT NOT NULL)""",
+        last_seen BIGINT NOT NULL, detected_at BIGINT NOT NULL, returned_at BIGINT NOT NULL,
+        silence BIGINT NOT NULL)""",
 )
 """Statements that make the tables; run by the store at every start."""
 

@@ -63,9 +63,9 @@ class SyslogChannel:
         send = {"unix": self._send_unix, "udp": self._send_udp, "tcp": self._send_tcp}
         try:
             send[self._settings.transport](message)
-        except OSError as error:
-            text = f"syslog {self._place()}: {error.strerror or error}"
-            if error.errno == errno.EMSGSIZE:
+        except (OSError, UnicodeError) as error:
+            text = f"syslog {self._place()}: {getattr(error, 'strerror', None) or error}"
+            if getattr(error, "errno", None) == errno.EMSGSIZE:
                 raise PermanentFailureError(text) from error
             raise TemporaryFailureError(text) from error
 

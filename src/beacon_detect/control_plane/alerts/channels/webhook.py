@@ -82,14 +82,15 @@ class WebhookChannel:
 
     async def _post(self, alert: Alert) -> tuple[int, Mapping[str, str]]:
         """Return the answer's status and headers."""
+        import httpx2
+
         if self._client is None:
             self._client = _open_client()
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": f"beacon-detect/{__version__}",
-            **self._settings.headers,
-            "Idempotency-Key": f"{alert.id}-{SPEC.name}",
-        }
+        headers = httpx2.Headers(
+            {"Content-Type": "application/json", "User-Agent": f"beacon-detect/{__version__}"}
+        )
+        headers.update(self._settings.headers)
+        headers["Idempotency-Key"] = f"{alert.id}-{SPEC.name}"
         async with (
             asyncio.timeout(self._settings.timeout),
             self._client.stream(
@@ -148,8 +149,9 @@ def _open_client() -> httpx2.AsyncClient:
     """Return a client that keeps no connection: alerts are rare, a kept one would go stale."""
     import httpx2
 
-    # It writes each request's full URL to its log at level info.
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    # They log full URLs and headers at levels info and debug.
+    for name in ("httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     limits = httpx2.Limits(max_keepalive_connections=0)
     return httpx2.AsyncClient(timeout=None, limits=limits, follow_redirects=False)
 
