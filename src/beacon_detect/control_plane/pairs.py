@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from beacon_detect.control_plane.storage.writer import CommittedBatch
+
     Hidden = Callable[[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint16]], NDArray[np.bool_]]
 
 _NEVER = np.iinfo(np.int64).min
@@ -92,32 +94,13 @@ class PairTable:
         """Count the pairs."""
         return len(self._index)
 
-    def add(self, sensor: str, pair_ids: NDArray[np.uint64], table: pa.Table) -> None:
-        """Count the records of a batch.
-
-        Parameters
-        ----------
-        sensor
-            Who sent the batch.
-        pair_ids
-            Pair of each record.
-        table
-            A record table.
-        """
+    def add(self, batch: CommittedBatch) -> None:
+        """Count the records of a batch."""
         with self._lock:
-            new = np.flatnonzero(self._index.slots(pair_ids) < 0)
-            if new.size:
-                ids, first = np.unique(pair_ids[new], return_index=True)
-                rows = new[first]
-                self._register(
-                    ids,
-                    addresses(table, "src")[rows],
-                    addresses(table, "dst")[rows],
-                    numbers(table, "dst_port")[rows],
-                    numbers(table, "protocol")[rows],
-                )
-            code = self._intern([sensor])[0]
-            self._count(pair_ids, table, np.full(len(pair_ids), code, np.int32))
+            self._register_new(batch)
+            code = self._intern([batch.header.sensor])[0]
+            sensors = np.full(len(batch.pair_ids), code, np.int32)
+            self._count(batch.pair_ids, batch.table, sensors)
 
     def add_stored(self, table: pa.Table) -> None:
         """Count stored records (with ``pair_id`` and ``sensor``) of pairs made known before."""
@@ -209,6 +192,20 @@ class PairTable:
         for name in _TEXTS:
             used, inverse = np.unique(self._columns[name], return_inverse=True)
             self._columns[name] = self._intern([names[code] for code in used])[inverse]
+
+    def _register_new(self, batch: CommittedBatch) -> None:
+        new = np.flatnonzero(self._index.slots(batch.pair_ids) < 0)
+        if not new.size:
+            return
+        ids, first = np.unique(batch.pair_ids[new], return_index=True)
+        rows = new[first]
+        self._register(
+            ids,
+            addresses(batch.table, "src")[rows],
+            addresses(batch.table, "dst")[rows],
+            numbers(batch.table, "dst_port")[rows],
+            numbers(batch.table, "protocol")[rows],
+        )
 
     def _register(
         self,

@@ -18,7 +18,7 @@ import numpy as np
 from beacon_detect.control_plane.columns import addresses, numbers
 from beacon_detect.control_plane.id_index import IdIndex
 from beacon_detect.control_plane.storage import long_connections
-from beacon_detect.control_plane.storage.schema import RECORD_COLUMNS
+from beacon_detect.control_plane.storage.schema import HOUR_NS, RECORD_COLUMNS
 from beacon_detect.control_plane.storage.writer import (
     Appended,
     CommittedBatch,
@@ -63,9 +63,8 @@ class GroupCommit:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._pairs = IdIndex(_column(connection, "SELECT pair_id FROM pair"))
-        last = connection.execute("SELECT max(commit_number) FROM record").fetchall()
-        self.number = int(last[0][0] or 0)
-        """Number of the last commit; stored with its records."""
+        self._number = _last_commit_number(connection)
+        self._hour_touched: dict[int, int] = {}
         self._sensors = _load_sensors(connection)
         self._losses = _load_losses(connection)
 
@@ -80,6 +79,15 @@ class GroupCommit:
             for name, status in sorted(self._sensors.copy().items())
         ]
 
+    def touched(self, hour: int) -> int:
+        """Return when (wall ns) the last record of an hour came in; 0 when not in this run."""
+        return self._hour_touched.get(hour, 0)
+
+    def forget_hours(self, before: int) -> None:
+        """Forget when hours before ``before`` were last touched."""
+        for hour in [hour for hour in self._hour_touched.copy() if hour < before]:
+            self._hour_touched.pop(hour, None)
+
     def forget_pairs(self) -> None:
         """Read the known pairs again, after some were deleted."""
         self._pairs = IdIndex(_column(self._connection, "SELECT pair_id FROM pair"))
@@ -87,7 +95,7 @@ class GroupCommit:
     def commit(self, batches: Sequence[CommittedBatch]) -> list[Appended]:
         """Store the batches that are not in the ledger yet; nothing of any when one fails."""
         received = time.time_ns()
-        number = self.number + 1
+        number = self._number + 1
 
         def work(connection: duckdb.DuckDBPyConnection) -> list[bool]:
             fresh = _enter_in_ledger(connection, batches, received)
@@ -104,11 +112,12 @@ class GroupCommit:
         ] = []
         fresh = in_transaction(self._connection, work)
         [(sensors, losses, stored)] = pending
-        self.number = number
+        self._number = number
         self._sensors.update(sensors)
         self._losses.update(losses)
-        if stored:
-            self._pairs.add(np.concatenate([batch.pair_ids for batch in stored]))
+        for batch in stored:
+            self._pairs.add(batch.pair_ids)
+            self._hour_touched.update(dict.fromkeys(_hours(batch.table), received))
         return [
             Appended(batch.table.num_rows, duplicate=not new)
             for batch, new in zip(batches, fresh, strict=True)
@@ -232,6 +241,23 @@ def _enter_in_ledger(
         connection.unregister("incoming")
     new = {first[key] for key in entered}
     return [position in new for position in range(len(batches))]
+
+
+def _hours(table: pa.Table) -> list[int]:
+    """Return the hours since the epoch that have records in ``table``."""
+    hours = numbers(table, "time") // HOUR_NS
+    if len(hours) and hours.min() == hours.max():
+        return [int(hours[0])]
+    return [int(hour) for hour in np.unique(hours)]
+
+
+def _last_commit_number(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return the highest number in use, in hot records or in a segment."""
+    rows = connection.execute(
+        "SELECT max(n) FROM (SELECT max(commit_number) AS n FROM record"
+        " UNION ALL SELECT max(commit_number) FROM segment)"
+    ).fetchall()
+    return int(rows[0][0] or 0)
 
 
 def _save_sensors(connection: duckdb.DuckDBPyConnection, sensors: dict[str, SensorStatus]) -> None:

@@ -11,11 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from beacon_detect.errors import BeaconError
+from beacon_detect.records import SECOND
 
 if TYPE_CHECKING:
     import duckdb
 
 SCHEMA_VERSION = 1
+
+HOUR_NS = 3600 * SECOND
+"""Records are rolled into segments by the hour of their wall time."""
 
 RECORD_COLUMNS: tuple[tuple[str, str], ...] = (
     ("pair_id", "UBIGINT"),
@@ -79,7 +83,8 @@ DDL: tuple[str, ...] = (
     # Parquet files of closed hours; a file that is not listed here does not exist for anybody.
     """CREATE TABLE IF NOT EXISTS segment (
         hour BIGINT PRIMARY KEY, file VARCHAR NOT NULL, records BIGINT NOT NULL,
-        first_time BIGINT NOT NULL, last_time BIGINT NOT NULL, bytes BIGINT NOT NULL)""",
+        first_time BIGINT NOT NULL, last_time BIGINT NOT NULL, bytes BIGINT NOT NULL,
+        commit_number UBIGINT NOT NULL)""",
 )
 
 

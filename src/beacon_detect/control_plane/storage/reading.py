@@ -1,0 +1,101 @@
+"""Reads that span hot records and segments, each on one snapshot of the database.
+
+The list of segments and the hot rows are read in the same transaction, and the
+files stay in place until the reader is done, so a record is seen exactly once
+even while a roll moves it. Limit: a reader that stops half-way must be closed
+(generators are, when they are collected).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Literal
+
+from beacon_detect.control_plane.storage import segments
+from beacon_detect.control_plane.storage.schema import RECORD_COLUMNS
+from beacon_detect.control_plane.storage.writer import roll_back
+from beacon_detect.records import Kind, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import duckdb
+    import pyarrow as pa
+
+    from beacon_detect.control_plane.storage.segments import SegmentFiles
+
+SCAN_ROWS = 100_000
+"""Rows of a table that a scan yields: a few MB, and few enough calls."""
+
+_STORED = {name for name, _ in RECORD_COLUMNS}
+
+_CHECK_INS: dict[str, str] = {
+    "connections": f"kind IN ({Kind.START}, {Kind.CONNECTION}) AND origin = {Origin.OPENED}",
+    "bursts": f"kind = {Kind.BURST}",
+}
+
+
+@contextlib.contextmanager
+def _snapshot(
+    connection: duckdb.DuckDBPyConnection, files: SegmentFiles
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, list[segments.Segment]]]:
+    """Give a cursor on one state of the database, and the segments of that state."""
+    with files.reading(), contextlib.closing(connection.cursor()) as cursor:
+        cursor.begin()
+        try:
+            yield cursor, segments.listed(cursor)
+        finally:
+            roll_back(cursor)
+
+
+def scan(
+    connection: duckdb.DuckDBPyConnection,
+    files: SegmentFiles,
+    since_ns: int,
+    columns: Sequence[str],
+) -> Iterator[pa.Table]:
+    """Yield the records dated ``since_ns`` or later, segments first, oldest first.
+
+    Parameters
+    ----------
+    columns
+        Names out of ``schema.RECORD_COLUMNS``.
+    """
+    import pyarrow as pa
+
+    if unknown := set(columns) - _STORED:
+        raise ValueError(f"not columns of a stored record: {sorted(unknown)}")
+    select = f"SELECT {', '.join(columns)} FROM"
+    with _snapshot(connection, files) as (cursor, listed):
+        sources = [
+            (f"{select} read_parquet(?) WHERE time >= ?", [str(files.path(segment.file)), since_ns])
+            for segment in listed
+            if segment.last_time >= since_ns
+        ]
+        for sql, parameters in [*sources, (f"{select} record WHERE time >= ?", [since_ns])]:
+            for batch in cursor.sql(sql, params=parameters).to_arrow_reader(SCAN_ROWS):
+                yield pa.Table.from_batches([batch])
+
+
+def series(
+    connection: duckdb.DuckDBPyConnection,
+    files: SegmentFiles,
+    pair_id: int,
+    kind: Literal["connections", "bursts"],
+    limit: int,
+) -> pa.Table:
+    """Return the newest check-ins of a pair in the order of time."""
+    check_ins = f"pair_id = $pair_id AND {_CHECK_INS[kind]}"
+    columns = ", ".join(name for name, _ in RECORD_COLUMNS)
+    with _snapshot(connection, files) as (cursor, listed):
+        parameters: dict[str, Any] = {"pair_id": pair_id, "limit": limit}
+        one = f"SELECT {columns} FROM {{}} WHERE {check_ins}"  # noqa: S608 - constants of ours
+        records = one.format("record")
+        if listed:
+            records += " UNION ALL " + one.format("read_parquet($files)")
+            parameters["files"] = [str(files.path(segment.file)) for segment in listed]
+        newest = f"SELECT * FROM ({records}) ORDER BY series_time DESC LIMIT $limit"  # noqa: S608
+        return cursor.sql(
+            f"SELECT * FROM ({newest}) ORDER BY series_time",  # noqa: S608
+            params=parameters,
+        ).to_arrow_table()
