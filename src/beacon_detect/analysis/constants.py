@@ -61,6 +61,7 @@ SEGMENT_STEP: Final = 32
 SPECTRUM_LOWEST: Final = 2
 SPECTRUM_HIGHEST: Final = 12
 """Searched lines: periods of 4 to 2/3 intervals; the Hann window leaks the mean only into lines 0 and 1."""
+EQUAL_POWER: Final = 1 - 1e-9
 SPECTRUM_GAP_LIMIT: Final = 8.0
 """Longer gaps, in intervals, are cut to this: a silence holds no phase worth keeping."""
 SPECTRUM_CHECK_INS: Final = 512

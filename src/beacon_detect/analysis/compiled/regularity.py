@@ -16,6 +16,7 @@ from beacon_detect.analysis.constants import (
     BINS_PER_INTERVAL,
     COHERENCE_SHARPNESS,
     CV_SHARPNESS,
+    EQUAL_POWER,
     EVIDENCE_FULL,
     EVIDENCE_NONE,
     JITTER_CEILING,
@@ -125,7 +126,8 @@ def dominant_period(intervals: Floats, interval: float, bins: Integers, power: F
         while last < events and bins[last] < origin + SEGMENT_BINS:
             last += 1
         add_segment(bins, first, last, origin, power)
-    line = SPECTRUM_LOWEST + int(np.argmax(power))
+    # The first of lines that are equal but for rounding.
+    line = SPECTRUM_LOWEST + int(np.argmax(power >= EQUAL_POWER * power.max()))
     return refine_period(recent, interval * SEGMENT_BINS / BINS_PER_INTERVAL / line)
 
 

@@ -24,6 +24,7 @@ from beacon_detect.analysis.constants import (
     BINS_PER_INTERVAL,
     COHERENCE_SHARPNESS,
     CV_SHARPNESS,
+    EQUAL_POWER,
     EVIDENCE_FULL,
     EVIDENCE_NONE,
     JITTER_CEILING,
@@ -109,7 +110,9 @@ def dominant_period(intervals: NDArray[np.float64], interval: float) -> float:
     segments = np.lib.stride_tricks.sliding_window_view(events, SEGMENT_BINS)[::SEGMENT_STEP]
     power = np.abs(np.fft.rfft(segments * np.hanning(SEGMENT_BINS + 1)[:-1], axis=1)) ** 2
     total = power.sum(axis=0)
-    line = SPECTRUM_LOWEST + int(np.argmax(total[SPECTRUM_LOWEST : SPECTRUM_HIGHEST + 1]))
+    searched = total[SPECTRUM_LOWEST : SPECTRUM_HIGHEST + 1]
+    # The first of lines that are equal but for rounding.
+    line = SPECTRUM_LOWEST + int(np.argmax(searched >= EQUAL_POWER * searched.max()))
     return refine_period(recent, interval * SEGMENT_BINS / BINS_PER_INTERVAL / line)
 
 
