@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     DATA = 65
     CONFIG = 78
     INTERRUPTED = 130
+    BROKEN_PIPE = 141
 
 
 class BeaconError(Exception):

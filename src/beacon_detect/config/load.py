@@ -20,7 +20,7 @@ from beacon_detect.config.faults import describe_faults
 from beacon_detect.config.layers import KeyPath, Layer, merge_layers, merge_trees, respell
 from beacon_detect.config.schema import Config, settings
 from beacon_detect.config.yaml_file import read_yaml
-from beacon_detect.errors import ConfigError
+from beacon_detect.errors import ConfigError, PermissionMissingError
 
 __all__ = [
     "OVERRIDES_NAME",
@@ -93,7 +93,7 @@ def load_config(
         any file the defaults hold.
     overrides
         YAML file of settings changed through the API, layered over ``file``;
-        may be missing.
+        it may be missing.
     environment
         Variables ``BEACON_DETECT_SECTION__KEY`` override both.
 
@@ -122,11 +122,25 @@ def load_effective(
 ) -> LoadedConfig:
     """Return the configuration as the control plane runs it: with what the API changed.
 
-    The overrides lie in the data folder, which the file and the environment name.
+    Raises
+    ------
+    ConfigError
+        As :func:`load_config`.
+    PermissionMissingError
+        The changes lie in a data folder that this user may not read.
     """
     plain = load_config(file, environment=environment)
     overrides = Path(plain.config.control_plane.data_dir) / OVERRIDES_NAME
-    return load_config(file, overrides=overrides, environment=environment)
+    try:
+        there = overrides.is_file()
+        readable = not there or os.access(overrides, os.R_OK)
+    except PermissionError:
+        there, readable = True, False
+    if not readable:
+        raise PermissionMissingError(
+            f"{overrides}: settings changed through the API, if any, cannot be read by this user"
+        )
+    return load_config(file, overrides=overrides, environment=environment) if there else plain
 
 
 def validate_tree(tree: Mapping[str, Any]) -> Config:

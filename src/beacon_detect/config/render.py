@@ -71,7 +71,7 @@ def _section(
         extra: Any = info.json_schema_extra
         lines += _comment(_meaning(info, (*path, key)), indent)
         off = "# " if defaults and extra["shown"] else ""
-        shown = extra["shown"] if off else _value(value)
+        shown = extra["shown"] if off else yaml_value(value)
         lines += [f"{indent}{off}{key}: {shown}", ""]
     return lines
 
@@ -93,7 +93,7 @@ def _comment(text: str, indent: str) -> list[str]:
     )
 
 
-def _value(value: Any) -> str:
+def yaml_value(value: Any) -> str:
     """Return a value as one line of YAML."""
     return yaml.safe_dump(
         value, default_flow_style=True, width=sys.maxsize, allow_unicode=False, sort_keys=False

@@ -1,0 +1,70 @@
+"""``beacon-detect beacons``: the findings, highest score first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from beacon_detect.cli.client import Client
+from beacon_detect.cli.formats import count, percent, seconds
+from beacon_detect.cli.options import severity_option, since_option
+from beacon_detect.cli.output import Column, Listing, Output, list_options, print_list
+
+if TYPE_CHECKING:
+    from beacon_detect.cli.session import Session
+
+BEACONS = Listing(
+    "beacons",
+    (
+        Column("score", "SCORE", 8, percent),
+        Column("severity", "SEVERITY", 12),
+        Column("src_ip", "SOURCE IP", 20),
+        Column("dst_ip", "DEST IP", 20),
+        Column("dst_port", "PORT", 7),
+        Column("protocol", "PROTO", 7),
+        Column("connections", "CONNS", 10, count),
+        Column("interval_seconds", "INTERVAL", 11, seconds),
+        Column("process", "PROCESS"),
+        *map(
+            Column,
+            (
+                "jitter", "series", "check_ins", "missed_check_ins", "connections_per_check_in",
+                "current_score", "base_score", "cv_score", "periodicity_score", "jitter_score",
+                "dominant_period_seconds", "first_seen", "last_seen", "detected_at", "state",
+                "executable", "pid", "container", "sensor", "name", "direction", "bytes_out",
+                "bytes_in", "evidence", "id",
+            ),
+        ),
+    ),
+    "no beacons (yet): a pair is scored from its tenth check-in on",
+)  # fmt: skip
+
+
+@click.command("beacons")
+@click.option(
+    "--min-score", type=click.FloatRange(0, 1), metavar="SCORE",
+    help="Least score  [default: detection.alert_threshold of the control plane]",
+)  # fmt: skip
+@severity_option
+@since_option
+@list_options
+@click.pass_obj
+def command(
+    session: Session,
+    min_score: float | None,
+    severity: tuple[str, ...],
+    since: str | None,
+    output: Output,
+) -> None:
+    r"""Show detected beacons, highest score first.
+
+    \b
+    Example:
+      beacon-detect beacons --min-score 0.8
+      beacon-detect beacons --csv > beacons.csv
+    """
+    wanted: dict[str, Any] = {"min_score": min_score, "severity": list(severity) or None}
+    with Client(session) as client:
+        answer = client.get("beacons", since=since, limit=output.limit, **wanted)
+    print_list(BEACONS, answer, output)
