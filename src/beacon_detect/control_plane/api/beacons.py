@@ -1,0 +1,87 @@
+"""``/beacons``: the findings, highest score first, and one of them with its series."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query
+
+from beacon_detect.control_plane.api.models import Beacon, BeaconDetail, BeaconList
+from beacon_detect.control_plane.api.parameters import (
+    Limited,
+    OneSeverity,
+    Parameters,
+    Since,
+    since_ns,
+)
+from beacon_detect.control_plane.api.system import System
+from beacon_detect.control_plane.findings import Finding
+from beacon_detect.errors import NotFoundError
+from beacon_detect.records import SECOND
+
+router = APIRouter(tags=["findings"])
+
+
+class BeaconParameters(Limited):
+    """Which findings to list."""
+
+    min_score: float | None = Query(
+        None, ge=0, le=1, description="Least score; default: detection.alert_threshold"
+    )
+    severity: OneSeverity = None
+    since: Since = None
+    include_whitelisted: bool = Query(False, description="Also list what the whitelist hides")
+
+
+@router.get("/beacons")
+def list_beacons(wanted: Annotated[BeaconParameters, Query()], system: System) -> BeaconList:
+    """List detected beacons, highest score first."""
+    least = wanted.min_score
+    if least is None:
+        least = system.settings.running.detection.alert_threshold
+    oldest = since_ns(wanted.since)
+    found = [
+        finding
+        for finding in system.analyzer.findings()
+        if finding.score >= least
+        and finding.last_seen >= oldest
+        and (wanted.severity is None or finding.severity == wanted.severity)
+    ]
+    hidden = system.whitelist.hidden_text(
+        [f.src for f in found], [f.dst for f in found], [f.dst_port for f in found]
+    )
+    rows = [
+        (finding, bool(hide))
+        for finding, hide in zip(found, hidden, strict=True)
+        if wanted.include_whitelisted or not hide
+    ]
+    now = time.time_ns()
+    shown = [Beacon.of(finding, now, whitelisted=hide) for finding, hide in rows[: wanted.limit]]
+    return BeaconList(count=len(shown), total=len(rows), beacons=shown)
+
+
+@router.get("/beacons/{id}")
+def show_beacon(
+    id: str,  # noqa: A002 (the name in the path)
+    _none: Annotated[Parameters, Query()],
+    system: System,
+) -> BeaconDetail:
+    """Show one beacon with the times of its newest events; whitelisted ones too."""
+    finding = system.analyzer.finding(id)
+    if finding is None:
+        raise NotFoundError(f"there is no beacon {id[:40]!r}")
+    hidden = system.whitelist.hidden_text([finding.src], [finding.dst], [finding.dst_port])
+    times, intervals = _series(finding, system)
+    beacon = Beacon.of(finding, time.time_ns(), whitelisted=bool(hidden[0]))
+    return BeaconDetail(**beacon.model_dump(), times=times, intervals=intervals)
+
+
+def _series(finding: Finding, system: System) -> tuple[list[float], list[float]]:
+    """Return the newest event times of a finding and the intervals between them, in seconds."""
+    limit = system.settings.running.control_plane.series_length
+    table = system.store.series(finding.pair_id, finding.series, limit)
+    times = np.asarray(table.column("time")) / SECOND
+    intervals = np.diff(np.asarray(table.column("series_time"))) / SECOND
+    return times.tolist(), intervals.tolist()

@@ -1,0 +1,58 @@
+"""Query parameters that several endpoints share; unknown ones are refused, never ignored."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from beacon_detect.control_plane.api.models import Severity
+from beacon_detect.records import SECOND
+
+MAX_LIMIT = 10_000
+"""Most entries of one answer: some megabytes, a second of work."""
+
+
+_FARTHEST = (1 << 63) - 1
+
+
+class Parameters(BaseModel):
+    """Base of all query parameters; on its own: none are taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Limited(Parameters):
+    """Parameters of a list."""
+
+    limit: int = Field(100, ge=1, le=MAX_LIMIT, description="Most entries to return")
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+OneSeverity = Annotated[
+    Severity | None, BeforeValidator(_upper), Field(description="Only this severity")
+]
+
+
+def _written_out(value: object) -> object:
+    """Refuse the bare numbers that pydantic would take for seconds since 1970."""
+    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
+        raise ValueError("must be a time like 2026-01-31T08:00:00Z")
+    return value
+
+
+Since = Annotated[
+    AwareDatetime | None,
+    BeforeValidator(_written_out),
+    Field(description="Only entries at or after this time, like 2026-01-31T08:00:00Z"),
+]
+
+
+def since_ns(since: datetime | None) -> int:
+    """Return wall nanoseconds of a ``since`` parameter, 0 when it is not given."""
+    return 0 if since is None else min(int(since.timestamp() * SECOND), _FARTHEST)
