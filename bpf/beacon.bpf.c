@@ -82,8 +82,8 @@ static __always_inline int track_link(struct __sk_buff *skb, __u32 link_header, 
 	return TC_ACT_UNSPEC;
 }
 
-/* Note the current process on its socket. */
-static __always_inline int note_owner(void *sk)
+/* Note the current process on its socket; NULL if the socket has no room for it. */
+static __always_inline struct process *note_owner(void *sk)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	struct process *process;
@@ -91,15 +91,22 @@ static __always_inline int note_owner(void *sk)
 	process = bpf_sk_storage_get(&processes, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!process) {
 		count(COUNTER_NO_STORAGE);
-		return VERDICT_PASS;
+		return NULL;
 	}
 	/* Called for every datagram sent: the same process need not be noted again. */
 	if (process->tgid == id >> 32)
-		return VERDICT_PASS;
+		return process;
 	process->tgid = id >> 32;
 	process->uid = bpf_get_current_uid_gid();
 	process->cgroup_id = bpf_get_current_cgroup_id();
 	bpf_get_current_comm(process->comm, sizeof(process->comm));
+	return process;
+}
+
+static __always_inline int note_sender(struct bpf_sock_addr *context)
+{
+	if (context->sk)
+		note_owner(context->sk);
 	return VERDICT_PASS;
 }
 
@@ -118,31 +125,45 @@ int host_egress(struct __sk_buff *skb)
 SEC("cgroup/sock_create")
 int socket_create(struct bpf_sock *sk)
 {
-	return note_owner(sk);
+	note_owner(sk);
+	return VERDICT_PASS;
+}
+
+/* Of its last file descriptor: a closing socket. What it still has to send follows. */
+SEC("cgroup/sock_release")
+int socket_release(struct bpf_sock *sk)
+{
+	struct process *process = bpf_sk_storage_get(&processes, sk, NULL, 0);
+
+	if (!process) /* made before the programs were attached */
+		process = note_owner(sk);
+	if (process)
+		process->closed = 1;
+	return VERDICT_PASS;
 }
 
 SEC("cgroup/connect4")
 int socket_connect4(struct bpf_sock_addr *context)
 {
-	return context->sk ? note_owner(context->sk) : VERDICT_PASS;
+	return note_sender(context);
 }
 
 SEC("cgroup/connect6")
 int socket_connect6(struct bpf_sock_addr *context)
 {
-	return context->sk ? note_owner(context->sk) : VERDICT_PASS;
+	return note_sender(context);
 }
 
 SEC("cgroup/sendmsg4")
 int socket_sendmsg4(struct bpf_sock_addr *context)
 {
-	return context->sk ? note_owner(context->sk) : VERDICT_PASS;
+	return note_sender(context);
 }
 
 SEC("cgroup/sendmsg6")
 int socket_sendmsg6(struct bpf_sock_addr *context)
 {
-	return context->sk ? note_owner(context->sk) : VERDICT_PASS;
+	return note_sender(context);
 }
 
 SEC("tc")

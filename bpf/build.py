@@ -84,7 +84,7 @@ def _explain(output: str) -> str:
 class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
     """Puts a fresh object into every wheel; the wheel stays ``py3-none-any``."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
         """Compile before the files are collected."""
         if is_stale():
             try:

@@ -15,7 +15,7 @@
 
 /* A SYN in a connection that was silent this long opens a new one. */
 #define SYN_SILENCE 60000000000ULL
-/* Data this long after the end shows that the end was none: a RST can be forged. */
+/* Longer than packets travel. */
 #define LATE_DATA 1000000000ULL
 
 /* Where a packet was seen, and by which socket. */
@@ -218,7 +218,8 @@ static __always_inline void send_due(const struct packet *packet, const struct s
 	if (answered && flow->outcome == OUTCOME_UNKNOWN)
 		flow->outcome = OUTCOME_ESTABLISHED;
 	start = start && !(flow->started & DELIVERED_START);
-	flow->started |= DELIVERED_START;
+	if (start)
+		flow->started |= DELIVERED_START;
 	burst = burst && (long long)(seen->now - flow->last) > (long long)config.burst_idle;
 	if (burst) {
 		flow->bursts++;
@@ -252,6 +253,32 @@ static __always_inline bool is_other_view(const struct packet *packet, const str
 	return seen->raw && seen->process && flow->tgid && seen->process->tgid != flow->tgid;
 }
 
+/*
+ * New data long after the end: the RST was forged, or meant for somebody else.
+ * After its own FIN a side only sends again what it has sent.
+ */
+static __always_inline bool is_revived(const struct flow_value *flow, const struct packet *packet,
+				       __u64 now)
+{
+	__u8 sent = packet->side ? flow->tcp_flags[1] : flow->tcp_flags[0];
+
+	return packet->payload && !(packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)) &&
+	       !(sent & TCP_FIN) && now - flow->last > LATE_DATA;
+}
+
+/*
+ * FIN from both sides; or from ours, if the process has closed its socket: the
+ * kernel then keeps only a stub that takes the other FIN past the socket hooks.
+ */
+static __always_inline bool is_closed(const struct flow_value *flow, const struct sighting *seen)
+{
+	__u8 local = seen->local ? flow->tcp_flags[1] : flow->tcp_flags[0];
+
+	if (flow->tcp_flags[0] & flow->tcp_flags[1] & TCP_FIN)
+		return true;
+	return seen->process && seen->process->closed && (local & TCP_FIN);
+}
+
 static __always_inline void continue_flow(const struct packet *packet, const struct sighting *seen,
 					  struct flow_value *flow, __u32 segments)
 {
@@ -271,8 +298,7 @@ static __always_inline void continue_flow(const struct packet *packet, const str
 		return;
 	}
 	if (is_over(flow)) {
-		if (packet->payload && !(packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)) &&
-		    seen->now - flow->last > LATE_DATA)
+		if (is_revived(flow, packet, seen->now))
 			replace_flow(packet, seen, flow, segments);
 		else
 			count(COUNTER_LATE);
@@ -290,7 +316,7 @@ static __always_inline void continue_flow(const struct packet *packet, const str
 			 flow->outcome == OUTCOME_UNKNOWN && packet->side != flow->opener
 				 ? OUTCOME_REFUSED
 				 : OUTCOME_RESET);
-	else if (flow->tcp_flags[0] & flow->tcp_flags[1] & TCP_FIN)
+	else if (is_closed(flow, seen))
 		end_flow(packet, flow, OUTCOME_CLOSED);
 }
 

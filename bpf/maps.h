@@ -9,14 +9,16 @@
 #include "events.h"
 
 /*
- * The process behind a socket, noted when it creates, connects or sends; an
- * accepted socket inherits its listener's (BPF_F_CLONE).
+ * The process behind a socket, noted when it creates, connects, sends or closes;
+ * an accepted socket inherits its listener's (BPF_F_CLONE).
  */
 struct process {
 	__u64 cgroup_id;
 	__u32 tgid;
 	__u32 uid;
 	char comm[COMM_LENGTH];
+	__u32 closed; /* the last process that held the socket has closed it */
+	__u32 pad;
 };
 
 struct lock_slot {

@@ -9,8 +9,10 @@ is removed when the sensor closes, or when the next one starts.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
+import struct
 from ctypes import byref, sizeof
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 # enum bpf_attach_type of include/uapi/linux/bpf.h.
 CGROUP_ATTACH_TYPES: Final[Mapping[str, int]] = {
     "socket_create": 2,
+    "socket_release": 34,
     "socket_connect4": 10,
     "socket_connect6": 11,
     "socket_sendmsg4": 14,
@@ -41,15 +44,20 @@ CGROUP_ATTACH_TYPES: Final[Mapping[str, int]] = {
 }
 """Host mode: program and hook, the process hooks first so that no flow starts without one."""
 
-_TCX_INGRESS, _TCX_EGRESS = 46, 47
+LINK_PROGRAMS: Final = ("link_ingress", "link_egress", "link_ingress_l3", "link_egress_l3")
+"""Gateway mode: with an Ethernet header, and for interfaces without any."""
+
+_INGRESS, _EGRESS = 1, 2  # enum bpf_tc_attach_point
+_TCX: Final[Mapping[int, int]] = {_INGRESS: 46, _EGRESS: 47}  # enum bpf_attach_type
 _BPF_F_BEFORE = 1 << 3
-_TC_INGRESS, _TC_EGRESS = 1, 2
+_SIOCGIFHWADDR = 0x8927
 
 TC_HANDLE: Final = 0xBEAC
 TC_PRIORITY: Final = 0xBEAC
 """Identify our own tc filter; a high number, so that other filters come first."""
 
-_ETHERNET_TYPES: Final = frozenset({1, 772})  # ARPHRD_ETHER, ARPHRD_LOOPBACK
+_LOOPBACK_TYPE: Final = 772  # ARPHRD_LOOPBACK
+_ETHERNET_TYPES: Final = frozenset({1, _LOOPBACK_TYPE})  # ARPHRD_ETHER
 _HEADERLESS_TYPES: Final = frozenset({65534, 768, 769, 776, 778})  # tun/wg, ipip, ip6ip6, sit, gre
 
 
@@ -96,8 +104,8 @@ def interface_index(interface: str) -> int:
         ) from None
 
 
-def has_ethernet_header(interface: str) -> bool:
-    """Say whether packets of an interface begin with an Ethernet header.
+def hardware_type(interface: str) -> int:
+    """Return an interface's ARPHRD_* number (include/uapi/linux/if_arp.h).
 
     Raises
     ------
@@ -105,11 +113,12 @@ def has_ethernet_header(interface: str) -> bool:
         No such interface, or one whose headers the programs do not know.
     """
     interface_index(interface)
-    kind = int(Path(f"/sys/class/net/{interface}/type").read_text())
-    if kind in _ETHERNET_TYPES:
-        return True
-    if kind in _HEADERLESS_TYPES:
-        return False
+    request = struct.pack("16sH14x", interface.encode(), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        answer = fcntl.ioctl(control, _SIOCGIFHWADDR, request)
+    kind: int = struct.unpack_from("16xH", answer)[0]
+    if kind in _ETHERNET_TYPES | _HEADERLESS_TYPES:
+        return kind
     raise KernelUnsupportedError(
         f"interface {interface} is of hardware type {kind}, which the sensor cannot read",
         hint="watch an Ethernet, VLAN, bridge, tun, WireGuard, IPIP, SIT or GRE interface",
@@ -142,29 +151,34 @@ class Links:
             os.close(directory)
 
     def attach_interface(
-        self, interface: str, ingress: int, egress: int, *, use_tcx: bool = True
+        self, interface: str, programs: Mapping[str, int], *, use_tcx: bool = True
     ) -> None:
-        """Attach two programs to an interface, by tcx links or, on older kernels, tc filters."""
-        index = interface_index(interface)
+        """Attach programs to an interface, by tcx links or, on older kernels, tc filters.
+
+        Every packet of a loopback interface passes twice; only its receipt is watched.
+        """
+        kind, index = hardware_type(interface), interface_index(interface)
+        suffix = "" if kind in _ETHERNET_TYPES else "_l3"
+        wanted = [(_INGRESS, programs[f"link_ingress{suffix}"])]
+        if kind != _LOOPBACK_TYPE:
+            wanted.append((_EGRESS, programs[f"link_egress{suffix}"]))
         remove_leftovers(self._libbpf, index)
         try:
-            if use_tcx and self._attach_tcx(index, ingress, egress):
-                return
-            self._attach_filter(index, _TC_INGRESS, ingress)
-            self._attach_filter(index, _TC_EGRESS, egress)
+            for direction, program in wanted:
+                if not use_tcx or not self._attach_tcx(index, direction, program):
+                    self._attach_filter(index, direction, program)
         except KernelCallError as error:
             raise explain(error, f"attaching to the interface {interface}") from error
 
-    def _attach_tcx(self, index: int, ingress: int, egress: int) -> bool:
+    def _attach_tcx(self, index: int, direction: int, program: int) -> bool:
         """Return False where the kernel has no tcx links (before 6.6)."""
-        # First in the chain: a program before ours could decide and hide the packet.
         try:
-            self._create_link(ingress, index, _TCX_INGRESS, flags=_BPF_F_BEFORE)
+            # First in the chain: a program before ours could decide and hide the packet.
+            self._create_link(program, index, _TCX[direction], flags=_BPF_F_BEFORE)
         except KernelCallError as error:
             if error.number == errno.EINVAL:
                 return False
             raise
-        self._create_link(egress, index, _TCX_EGRESS, flags=_BPF_F_BEFORE)
         return True
 
     def _create_link(self, program: int, target: int, attach_type: int, *, flags: int) -> None:
@@ -174,7 +188,7 @@ class Links:
         )
 
     def _attach_filter(self, index: int, direction: int, program: int) -> None:
-        both = _hook(index, _TC_INGRESS | _TC_EGRESS)
+        both = _hook(index, _INGRESS | _EGRESS)
         number = self._libbpf.try_call("bpf_tc_hook_create", byref(both))
         if number not in {0, errno.EEXIST}:
             raise KernelCallError("bpf_tc_hook_create", number)
@@ -196,7 +210,7 @@ class Links:
 def remove_leftovers(libbpf: Libbpf, index: int) -> int:
     """Remove the tc filters that a killed sensor left on an interface; return how many."""
     removed = 0
-    for direction in (_TC_INGRESS, _TC_EGRESS):
+    for direction in (_INGRESS, _EGRESS):
         hook, found = _hook(index, direction), _filter()
         if libbpf.try_call("bpf_tc_query", byref(hook), byref(found)):
             continue

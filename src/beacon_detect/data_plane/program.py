@@ -20,9 +20,10 @@ import numpy as np
 
 from beacon_detect.data_plane.attachment import (
     CGROUP_ATTACH_TYPES,
+    LINK_PROGRAMS,
     Links,
     find_cgroup_root,
-    has_ethernet_header,
+    hardware_type,
 )
 from beacon_detect.data_plane.events import CONFIG, COUNTERS
 from beacon_detect.data_plane.flow_map import FlowMap
@@ -148,13 +149,8 @@ class KernelProgram:
         PermissionMissingError, KernelUnsupportedError
             No such interface, one of an unknown kind, or the kernel refuses.
         """
-        suffix = "" if has_ethernet_header(interface) else "_l3"
-        self._links.attach_interface(
-            interface,
-            self._program(f"link_ingress{suffix}"),
-            self._program(f"link_egress{suffix}"),
-            use_tcx=use_tcx,
-        )
+        programs = {name: self._program(name) for name in LINK_PROGRAMS}
+        self._links.attach_interface(interface, programs, use_tcx=use_tcx)
 
     def counters(self) -> dict[str, int]:
         """Return the kernel's counters by name, summed over the CPUs, since the load."""
@@ -265,7 +261,7 @@ def check_host(interface: str = "") -> list[str]:
         The interface to watch in gateway mode; empty for host mode.
     """
     checks: list[Callable[[], object]] = [_check_object, _check_capabilities, _check_kernel]
-    checks.append(partial(has_ethernet_header, interface) if interface else find_cgroup_root)
+    checks.append(partial(hardware_type, interface) if interface else find_cgroup_root)
     problems = []
     for check in checks:
         try:
