@@ -1,0 +1,105 @@
+"""The allow file: known traffic that is left out of the list, one entry a line.
+
+    # what is after a hash is a comment
+    203.0.113.7            a destination address or network
+    src 10.0.0.9           a source address or network
+    port 123               a destination port
+    domain example.com     a name and every name below it
+    pair 10.0.0.5:192.0.2.1:443
+
+Limit: entries are matched on the ranked rows; the series are scored all the same.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from beacon_detect.config.schema import parse_pair
+from beacon_detect.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from beacon_detect.hunt.ranking import Row
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class AllowList:
+    """Entries of an allow file."""
+
+    def __init__(self) -> None:
+        self._networks: dict[str, list[_Network]] = {"src": [], "dst": []}
+        self._ports: set[int] = set()
+        self._domains: set[str] = set()
+        self._pairs: set[tuple[str, str, int]] = set()
+
+    def add(self, line: str) -> None:
+        """Take one line; ValueError says what is wrong with it."""
+        words = line.partition("#")[0].split()
+        if not words:
+            return
+        kind, value = (words[0].lower(), words[1]) if len(words) == 2 else ("dst", words[0])
+        if len(words) > 2 or kind not in {"src", "dst", "port", "domain", "pair"}:
+            raise ValueError(
+                "an entry is: [src|dst] ADDRESS, port NUMBER, domain NAME or pair A:B:PORT"
+            )
+        if kind == "port":
+            if not value.isdecimal() or int(value) > 65_535:
+                raise ValueError(f"{value!r} is no port")
+            self._ports.add(int(value))
+        elif kind == "domain":
+            self._domains.add(value.lower().removeprefix("*.").strip("."))
+        elif kind == "pair":
+            source, destination, port = parse_pair(value)
+            self._pairs.add((_plain(source), _plain(destination), port))
+        else:
+            self._networks[kind].append(ipaddress.ip_network(value, strict=False))
+
+    def covers(self, row: Row) -> bool:
+        """Say whether an entry covers the pair."""
+        if row.dport in self._ports or (row.src, row.dst, row.dport) in self._pairs:
+            return True
+        labels = row.name.lower().strip(".").split(".") if row.name else []
+        if any(".".join(labels[i:]) in self._domains for i in range(len(labels))):
+            return True
+        return _inside(row.src, self._networks["src"]) or _inside(row.dst, self._networks["dst"])
+
+    def split(self, rows: Sequence[Row]) -> tuple[list[Row], int]:
+        """Return the rows that no entry covers, and how many are covered."""
+        kept = [row for row in rows if not self.covers(row)]
+        return kept, len(rows) - len(kept)
+
+
+def _plain(address: str) -> str:
+    return str(ipaddress.ip_address(address))
+
+
+def _inside(address: str, networks: list[_Network]) -> bool:
+    if not networks:
+        return False
+    value = ipaddress.ip_address(address)
+    return any(value in network for network in networks)
+
+
+def read_allow_file(path: Path) -> AllowList:
+    """Read an allow file.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or a line is no entry (with its number).
+    """
+    allowed = AllowList()
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            allowed.add(line)
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: {error}") from error
+    return allowed

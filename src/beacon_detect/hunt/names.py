@@ -1,0 +1,104 @@
+"""The newest name known for each pair, from DNS answers, TLS, HTTP and name columns.
+
+A name seen in the pair's own connections wins over a DNS answer for its
+address. Limit: one name a pair, and at most :data:`MAX_NAMES` pairs with one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from beacon_detect.records import pair_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+MAX_NAMES = 4_000_000
+
+
+class Names:
+    """Pair id -> newest name; ids with port and protocol 0 stand for any."""
+
+    def __init__(self) -> None:
+        self._ids = np.zeros(0, np.uint64)
+        self._codes = np.zeros(0, np.int32)
+        self._times = np.zeros(0, np.int64)
+        self._texts: list[str] = []
+        self._known: dict[str, int] = {}
+        self.dropped = 0
+        """Names beyond the bound."""
+
+    def add(self, table: pa.Table) -> None:
+        """Take a table of :func:`beacon_detect.readers.columns.name_schema`."""
+        if not table.num_rows:
+            return
+        port = table["dst_port"].to_numpy()
+        ids = pair_ids(
+            packed(table["src"]), packed(table["dst"]), port, table["protocol"].to_numpy()
+        )
+        self.add_columns(ids, table["time"].to_numpy(), table["name"])
+
+    def add_columns(
+        self, ids: NDArray[np.uint64], times: NDArray[np.int64], names: pa.ChunkedArray
+    ) -> None:
+        """Take names of pairs by id; empty names are left out."""
+        column = names.unify_dictionaries().combine_chunks()
+        if not len(column):
+            return
+        texts = column.dictionary.to_pylist()
+        codes = np.array([self._code(text) for text in texts], np.int32)
+        codes = codes[column.indices.to_numpy(zero_copy_only=False)]
+        given = np.flatnonzero(codes >= 0)
+        if not len(given):
+            return
+        ids = np.concatenate([self._ids, ids[given]])
+        times = np.concatenate([self._times, times[given]])
+        codes = np.concatenate([self._codes, codes[given]])
+        order = np.lexsort((times, ids))
+        last = np.append(np.diff(ids[order]) != 0, np.True_)
+        kept = order[last]
+        self.dropped += max(len(kept) - MAX_NAMES, 0)
+        kept = kept[:MAX_NAMES]
+        self._ids, self._times, self._codes = ids[kept], times[kept], codes[kept]
+
+    def _code(self, text: str) -> int:
+        if not text:
+            return -1
+        if text not in self._known:
+            self._known[text] = len(self._texts)
+            self._texts.append(text)
+        return self._known[text]
+
+    def of(
+        self,
+        src: NDArray[np.uint8],
+        dst: NDArray[np.uint8],
+        dst_port: NDArray[np.uint16],
+        protocol: NDArray[np.uint8],
+    ) -> Sequence[str]:
+        """Return the name of each pair, empty where none is known."""
+        none = np.zeros(len(dst_port), np.uint8)
+        own = self._find(pair_ids(src, dst, dst_port, protocol))
+        answered = self._find(pair_ids(src, dst, none, none))
+        codes = np.where(own >= 0, own, answered)
+        return [self._texts[code] if code >= 0 else "" for code in codes.tolist()]
+
+    def _find(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
+        if not len(self._ids):
+            return np.full(len(ids), -1, np.int32)
+        at = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        return np.where(self._ids[at] == ids, self._codes[at], np.int32(-1))
+
+
+def packed(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """Return the ``(n, 16)`` bytes of a fixed-size binary column, without a copy where possible."""
+    array = column.combine_chunks()
+    buffer = array.buffers()[1]
+    flat = np.frombuffer(buffer, np.uint8) if buffer is not None else np.zeros(0, np.uint8)
+    start = array.offset * 16
+    return flat[start : start + 16 * len(array)].reshape(-1, 16)

@@ -1,0 +1,171 @@
+"""Scored series to a ranked list: one row a pair, its best series first.
+
+Limit: rows are Python objects, so they are made only for pairs that were
+scored, never for every pair of the input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from beacon_detect.analysis import Settings, analyze, evidence, severity
+from beacon_detect.records import protocol_name, unpack_address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from beacon_detect.analysis import Results
+    from beacon_detect.hunt.collector import Collector
+
+MEASURES = (
+    "score", "base_score", "cv_score", "periodicity_score", "jitter_score", "interval", "jitter",
+    "cv", "dominant_period",
+)  # fmt: skip
+COUNTS = ("check_ins", "missed")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One pair with its verdict; times in ns, durations in seconds, jitter a share of the interval."""
+
+    src: str
+    dst: str
+    name: str
+    dport: int
+    proto: str
+    score: float
+    base_score: float
+    risk: float
+    severity: str
+    interval: float
+    jitter: float
+    cv: float
+    check_ins: int
+    missed: int
+    connections_per_check_in: float
+    series: str
+    cv_score: float
+    periodicity_score: float
+    jitter_score: float
+    dominant_period: float
+    connections: int
+    bytes_out: int
+    bytes_in: int
+    first_seen: int
+    last_seen: int
+    sources: int
+    """Sources in the input that talk to this destination."""
+    destinations: int
+    """Destinations in the input that this source talks to."""
+    evidence: str
+    pair: int
+    """Row of the pair table, for drawing its series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The best series of every pair that was scored, as columns."""
+
+    pairs: NDArray[np.int64]
+    """Rows of the pair table."""
+    kinds: NDArray[np.int64]
+    """Index into :data:`SERIES`."""
+    measures: dict[str, NDArray[Any]]
+    evidence: Sequence[str]
+
+
+SERIES = ("connections", "bursts")
+
+
+def score(collector: Collector, settings: Settings, least: float = 0.0) -> tuple[Scored, int]:
+    """Score every series; return the best series of each pair and how many were too short.
+
+    Parameters
+    ----------
+    collector
+        What was read.
+    settings
+        Thresholds and weights.
+    least
+        Series below this score get no evidence sentence, which costs most of the time.
+    """
+    parts: list[tuple[NDArray[np.int64], int, Results, NDArray[np.int64]]] = []
+    watching = 0
+    for kind, name in enumerate(SERIES):
+        for part in collector.logs[name].series():
+            results = analyze(part.batch, settings)
+            measured = np.flatnonzero(results.abstained == 0)
+            watching += len(results) - len(measured)
+            parts.append((part.rows[measured], kind, results, measured))
+    if not parts:
+        return _nothing(), watching
+    pairs = np.concatenate([rows for rows, *_ in parts])
+    kinds = np.concatenate([np.full(len(rows), kind) for rows, kind, *_ in parts])
+    columns = {
+        name: np.concatenate([getattr(results, name)[kept] for _, _, results, kept in parts])
+        for name in (*MEASURES, *COUNTS, "connections_per_check_in")
+    }
+    sentences = [
+        evidence(results, int(index)) if results.score[index] >= least else ""
+        for _, _, results, kept in parts
+        for index in kept
+    ]
+    order = np.lexsort((kinds, -columns["score"], pairs))
+    best = order[np.append(True, np.diff(pairs[order]) != 0)] if len(order) else order
+    chosen = {name: column[best] for name, column in columns.items()}
+    return Scored(pairs[best], kinds[best], chosen, [sentences[i] for i in best]), watching
+
+
+def _nothing() -> Scored:
+    names = (*MEASURES, *COUNTS, "connections_per_check_in")
+    empty = np.zeros(0, np.int64)
+    return Scored(empty, empty, dict.fromkeys(names, np.zeros(0)), [])
+
+
+def prevalence(collector: Collector) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return for every pair how many sources its destination has, and destinations its source."""
+    src = collector.pairs.column("src").view("V16").reshape(-1)
+    dst = collector.pairs.column("dst").view("V16").reshape(-1)
+    sources, destinations = (np.unique(side, return_inverse=True)[1] for side in (src, dst))
+    both = np.unique(np.stack([sources, destinations], axis=1), axis=0) if len(src) else np.zeros((0, 2), np.int64)  # fmt: skip
+    per_destination = np.bincount(both[:, 1])
+    per_source = np.bincount(both[:, 0])
+    return per_destination[destinations], per_source[sources]
+
+
+def rank(collector: Collector, scored: Scored, least: float) -> list[Row]:
+    """Return the rows at or above a score, best first: by score, then by check-ins."""
+    keep = np.flatnonzero(scored.measures["score"] >= least)
+    order = keep[np.lexsort((-scored.measures["check_ins"][keep], -scored.measures["score"][keep]))]
+    places = scored.pairs[order]
+    table = {
+        name: np.take(collector.pairs.column(name), places, axis=0)
+        for name in ("src", "dst", "dst_port", "protocol", *_TOTALS)
+    }
+    names = collector.names.of(table["src"], table["dst"], table["dst_port"], table["protocol"])
+    sources, destinations = prevalence(collector)
+    measures = {name: column[order].tolist() for name, column in scored.measures.items()}
+    totals = {name: table[name].tolist() for name in _TOTALS}
+    src, dst = ([unpack_address(item.tobytes()) for item in table[side]] for side in ("src", "dst"))
+    ports, protocols = table["dst_port"].tolist(), table["protocol"].tolist()
+    return [
+        Row(
+            src=src[i], dst=dst[i], name=names[i], dport=ports[i],
+            proto=protocol_name(protocols[i]).lower(),
+            risk=measures["score"][i], severity=severity(measures["score"][i]),
+            series=SERIES[int(scored.kinds[order[i]])], evidence=scored.evidence[order[i]],
+            sources=int(sources[places[i]]), destinations=int(destinations[places[i]]),
+            pair=int(places[i]),
+            **{name: column[i] for name, column in measures.items()},
+            **{name: column[i] for name, column in totals.items()},
+        )
+        for i in range(len(order))
+    ]  # fmt: skip
+
+
+_TOTALS = ("connections", "bytes_out", "bytes_in", "first_seen", "last_seen")

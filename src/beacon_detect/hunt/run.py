@@ -1,0 +1,159 @@
+"""One hunt from paths to a ranked list, with progress, interruption and an account of the input.
+
+Limit: one process, one pass; inputs are read one after the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from beacon_detect.analysis import MIN_CHECK_INS, Settings
+from beacon_detect.errors import DataError
+from beacon_detect.hunt.collector import Collector
+from beacon_detect.hunt.ranking import Row, rank, score
+from beacon_detect.readers import READERS, reader_named, recognise
+from beacon_detect.readers.base import Problems, ReadOptions
+from beacon_detect.readers.inputs import Source, expand
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from beacon_detect.hunt.allow import AllowList
+    from beacon_detect.readers.base import Reader
+    from beacon_detect.readers.inputs import Input
+
+
+class Progress(Protocol):
+    """Told how far the reading is."""
+
+    def __call__(self, label: str, taken: int, total: int, records: int) -> None:
+        """Take the file being read, bytes read and in all (0 unknown), and records so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class HuntOptions:
+    """What the user asked for."""
+
+    format: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    since_ns: int | None = None
+    until_ns: int | None = None
+    least_score: float = 0.0
+    allow: AllowList | None = None
+    settings: Settings = field(default_factory=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class FileAccount:
+    """What became of one input."""
+
+    label: str
+    format: str
+    records: int
+    problems: Problems
+
+
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """The answer, and how it came about."""
+
+    rows: list[Row]
+    files: list[FileAccount]
+    unknown: list[str]
+    """Inputs in no format we know."""
+    interrupted: bool
+    collector: Collector
+    scored: int
+    """Pairs that were scored."""
+    watching: int
+    """Series with too few check-ins to score."""
+    allowed: int
+    """Rows that the allow file left out."""
+
+    @property
+    def why_empty(self) -> str:
+        """Say in one sentence why the list is empty."""
+        pairs = len(self.collector.pairs)
+        if not self.collector.records:
+            return "no connection in the input" if self.files else "no input could be read"
+        if not pairs:
+            return f"all {self.collector.records:,} records are outside the chosen time"
+        if self.allowed:
+            return f"{self.allowed:,} pairs found, all of them covered by the allow file"
+        if not self.scored:
+            return f"{pairs:,} pairs, none with {MIN_CHECK_INS} check-ins or more"
+        return f"{pairs:,} pairs, {self.scored:,} scored, none at or above the least score"
+
+
+def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None = None) -> Hunt:
+    """Read the inputs, score every pair and rank them.
+
+    Interrupted with Ctrl-C while reading, it ranks what was read so far.
+
+    Raises
+    ------
+    DataError
+        A path does not exist, ``format`` is unknown, or the file contradicts it.
+    """
+    forced = _forced(options.format)
+    inputs = expand(paths)
+    collector = Collector(options.since_ns, options.until_ns)
+    files: list[FileAccount] = []
+    unknown: list[str] = []
+    interrupted = False
+    total = sum(item.size for item in inputs)
+    before = 0
+    for item in inputs:
+        try:
+            account = _read(item, forced, options, collector, (before, total, progress))
+        except KeyboardInterrupt:
+            interrupted = True
+            break
+        before += item.size
+        if account is None:
+            unknown.append(item.label)
+        else:
+            files.append(account)
+    collector.finish()
+    scored, watching = score(collector, options.settings, options.least_score)
+    rows = rank(collector, scored, options.least_score)
+    rows, allowed = options.allow.split(rows) if options.allow else (rows, 0)
+    return Hunt(
+        rows=rows, files=files, unknown=unknown, interrupted=interrupted, collector=collector,
+        scored=len(scored.pairs), watching=watching, allowed=allowed,
+    )  # fmt: skip
+
+
+def _forced(name: str) -> Reader | None:
+    if not name:
+        return None
+    reader = reader_named(name)
+    if reader is None:
+        known = ", ".join(reader.name for reader in READERS)
+        raise DataError(f"no format is called {name!r}", hint=f"the formats are: {known}")
+    return reader
+
+
+def _read(
+    item: Input,
+    forced: Reader | None,
+    options: HuntOptions,
+    collector: Collector,
+    report: tuple[int, int, Progress | None],
+) -> FileAccount | None:
+    """Read one input into the collector; None when nobody knows its format."""
+    before, total, progress = report
+    problems = Problems()
+    with Source(item, problems) as source:
+        reader = forced or recognise(source.head)
+        if reader is None and options.columns:
+            reader = reader_named("csv")
+        if reader is None:
+            return None
+        at_first = collector.records
+        for chunk in reader.read(source, problems, ReadOptions(options.columns)):
+            collector.add(chunk)
+            if progress is not None:
+                progress(item.label, before + source.taken, total, collector.records)
+        return FileAccount(item.label, reader.name, collector.records - at_first, problems)

@@ -1,0 +1,28 @@
+"""Readers of files: captures and logs of other tools to connection records.
+
+One format, one module, one line in :data:`READERS`; the first that recognises
+the content reads the file, so the more particular formats come first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from beacon_detect.readers.csv_file import CsvReader
+from beacon_detect.readers.zeek import ZeekJsonReader, ZeekReader
+
+if TYPE_CHECKING:
+    from beacon_detect.readers.base import Reader
+
+READERS: tuple[Reader, ...] = (ZeekReader(), ZeekJsonReader(), CsvReader())
+"""Every format, most particular first."""
+
+
+def recognise(head: bytes) -> Reader | None:
+    """Return the reader of a file that begins with ``head``, or None when nobody knows it."""
+    return next((reader for reader in READERS if reader.matches(head)), None)
+
+
+def reader_named(name: str) -> Reader | None:
+    """Return the reader that ``--format`` means."""
+    return next((reader for reader in READERS if reader.name == name), None)

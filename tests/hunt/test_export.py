@@ -1,0 +1,67 @@
+"""Export: the same rows in every format, and shapes that stay."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from beacon_detect.hunt.export import (
+    COLUMNS,
+    SCHEMA,
+    iso_time,
+    write_csv,
+    write_json,
+    write_jsonl,
+)
+from beacon_detect.hunt.run import Hunt, HuntOptions, hunt
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Hunt:
+    lines = "".join(f"{1_700_000_000 + 60 * i},10.0.0.5,192.0.2.7,443,tcp\n" for i in range(20))
+    (tmp_path / "a.csv").write_text("ts,src,dst,dport,proto\n" + lines)
+    return hunt([str(tmp_path / "a.csv")], HuntOptions())
+
+
+def test_json_has_a_row_for_each_pair_with_the_promised_keys(found: Hunt) -> None:
+    text = io.StringIO()
+    write_json(found, found.rows, text)
+    answer = json.loads(text.getvalue())
+
+    assert answer["schema"] == SCHEMA
+    assert tuple(answer["pairs"][0]) == COLUMNS
+    assert COLUMNS[:12] == (
+        "rank", "src", "dst", "name", "dport", "proto", "score", "base_score", "risk",
+        "severity", "interval", "jitter",
+    )  # fmt: skip
+    assert answer["pairs"][0]["first_seen"] == "2023-11-14T22:13:20Z"
+    assert answer["summary"]["records"] == 20
+
+
+def test_json_lines_and_csv_hold_the_same_rows(found: Hunt) -> None:
+    lines, table = io.StringIO(), io.StringIO()
+    write_jsonl(found.rows, lines)
+    write_csv(found.rows, table)
+    objects = [json.loads(line) for line in lines.getvalue().splitlines()]
+    rows = list(csv.DictReader(io.StringIO(table.getvalue())))
+
+    assert [{k: str(v) for k, v in o.items()} for o in objects] == rows
+
+
+def test_a_name_from_the_network_cannot_become_a_formula(found: Hunt) -> None:
+    table = io.StringIO()
+    write_csv([replace(found.rows[0], name="=cmd()")], table)
+
+    assert "'=cmd()" in table.getvalue()
+
+
+def test_times_before_the_epoch_have_a_text() -> None:
+    assert iso_time(-1) == "1969-12-31T23:59:59.999999Z"

@@ -1,0 +1,52 @@
+"""The pair table: one row for each pair, totals exact, however the input is cut."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon_detect.hunt.pair_table import PairTable
+
+PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2)), max_size=60)
+
+
+def columns(pairs: list[tuple[int, int, int]]) -> tuple[np.ndarray, ...]:
+    src, dst = np.zeros((len(pairs), 16), np.uint8), np.zeros((len(pairs), 16), np.uint8)
+    src[:, 15] = [a for a, _, _ in pairs]
+    dst[:, 15] = [b for _, b, _ in pairs]
+    ports = np.array([p for _, _, p in pairs], np.uint16)
+    return src, dst, ports, np.full(len(pairs), 6, np.uint8)
+
+
+@given(PAIRS, st.integers(1, 20))
+def test_a_pair_has_one_row_for_ever(pairs: list[tuple[int, int, int]], size: int) -> None:
+    table = PairTable()
+    rows: list[int] = []
+    for start in range(0, len(pairs), size):
+        part = columns(pairs[start : start + size])
+        found = table.rows(*part)
+        times = np.arange(start, start + len(found))
+        ones = np.ones(len(found), np.int64)
+        table.count(found, times, ones, 2 * ones, bursts=False)
+        rows += found.tolist()
+
+    assert len(table) == len(set(pairs))
+    assert len(dict(zip(pairs, rows, strict=True))) == len(set(rows))
+    for pair, row in zip(pairs, rows, strict=True):
+        at = [i for i, other in enumerate(pairs) if other == pair]
+        assert table.column("src")[row][15] == pair[0]
+        assert table.column("dst")[row][15] == pair[1]
+        assert table.column("connections")[row] == len(at)
+        assert table.column("bytes_in")[row] == 2 * len(at)
+        assert (table.column("first_seen")[row], table.column("last_seen")[row]) == (at[0], at[-1])
+
+
+def test_many_pairs_make_the_columns_grow() -> None:
+    table = PairTable()
+    src = np.zeros((5003, 16), np.uint8)
+    src[:, 14:] = np.arange(5003, dtype=">u2").view(np.uint8).reshape(-1, 2)
+    rows = table.rows(src, src, np.zeros(5003, np.uint16), np.zeros(5003, np.uint8))
+
+    assert rows.tolist() == list(range(5003))
+    assert (table.column("src") == src).all()

@@ -1,0 +1,76 @@
+"""A hunt: files in, ranked rows and an account of every file out."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+import pytest
+
+from beacon_detect.errors import DataError
+from beacon_detect.hunt.run import HuntOptions, hunt
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEADER = "ts,src,sport,dst,dport,proto,orig_bytes,resp_bytes,duration\n"
+
+
+def beacon(dst: str = "192.0.2.7", count: int = 30, first: int = 1_700_000_000) -> str:
+    return "".join(f"{first + 60 * i},10.0.0.5,{i},{dst},443,tcp,9,9,1\n" for i in range(count))
+
+
+def test_files_of_a_run_are_one_data_set(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(HEADER + beacon(count=15))
+    (tmp_path / "b").write_bytes(gzip.compress((HEADER + beacon(first=1_700_000_900)).encode()))
+    found = hunt([str(tmp_path)], HuntOptions())
+
+    assert [(row.dst, row.check_ins) for row in found.rows] == [("192.0.2.7", 45)]
+    assert [(f.format, f.records) for f in found.files] == [("csv", 15), ("csv", 30)]
+    assert not found.unknown
+
+
+def test_what_nobody_knows_is_listed_and_the_rest_read(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("# notes\n")
+    (tmp_path / "a.csv").write_text(HEADER + beacon())
+    found = hunt([str(tmp_path)], HuntOptions())
+
+    assert found.unknown == [str(tmp_path / "notes.md")]
+    assert len(found.rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "why"),
+    [
+        (HEADER, HuntOptions(), "no connection in the input"),
+        (HEADER + beacon(count=4), HuntOptions(), "1 pairs, none with 6 check-ins or more"),
+        (HEADER + beacon(), HuntOptions(least_score=1.1), "1 pairs, 1 scored, none at or above"),
+        (HEADER + beacon(), HuntOptions(until_ns=5), "all 30 records are outside the chosen time"),
+    ],
+)
+def test_an_empty_answer_says_why(tmp_path: Path, text: str, options: HuntOptions, why: str) -> None:  # fmt: skip
+    (tmp_path / "a.csv").write_text(text)
+    found = hunt([str(tmp_path / "a.csv")], options)
+
+    assert found.rows == []
+    assert why in found.why_empty
+
+
+def test_an_interrupt_ranks_what_was_read(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(HEADER + beacon())
+
+    def interrupt(_label: str, taken: int, total: int, records: int) -> None:
+        assert 0 < taken <= total
+        if records == 30:
+            raise KeyboardInterrupt
+
+    found = hunt([str(tmp_path)], HuntOptions(), interrupt)
+
+    assert found.interrupted
+    assert [row.check_ins for row in found.rows] == [30]
+
+
+def test_an_unknown_format_is_an_error_that_lists_the_formats() -> None:
+    with pytest.raises(DataError, match="zeek-json"):
+        hunt(["x"], HuntOptions(format="nope"))

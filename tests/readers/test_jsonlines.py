@@ -1,0 +1,60 @@
+"""JSON lines: one broken line never costs its neighbours."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon_detect.readers.base import Problems
+from beacon_detect.readers.jsonlines import parse_block
+from beacon_detect.readers.lines import LineBlock
+
+SCHEMA = pa.schema(
+    [
+        ("n", pa.int64()), ("f", pa.float64()), ("s", pa.string()),
+        ("l", pa.list_(pa.string())), ("o", pa.struct([("x", pa.int64())])),
+    ]
+)  # fmt: skip
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("xy"), inner)
+    ),
+    max_leaves=6,
+)
+OBJECTS = st.dictionaries(st.sampled_from("nfslo"), VALUES)
+
+
+@given(st.lists(st.tuples(st.integers(-(2**60), 2**60), st.text(max_size=5)), max_size=20))
+def test_objects_of_the_right_types_are_read_as_they_are(rows: list[tuple[int, str]]) -> None:
+    lines = "".join(json.dumps({"n": n, "extra": [1], "s": s}) + "\n" for n, s in rows)
+    objects = parse_block(LineBlock(lines.encode(), 1), SCHEMA, "f", Problems())
+
+    assert objects.table["n"].to_pylist() == [n for n, _ in rows]
+    assert objects.table["s"].to_pylist() == [s for _, s in rows]
+    assert objects.lines().tolist() == list(range(1, len(rows) + 1))
+
+
+@given(st.lists(st.one_of(OBJECTS.map(json.dumps), st.sampled_from(["{", "[1]", "3", "nul"]))))
+def test_any_object_is_a_row_and_anything_else_is_counted(lines: list[str]) -> None:
+    problems = Problems()
+    objects = parse_block(LineBlock("\n".join(lines).encode(), 1), SCHEMA, "f", problems)
+
+    assert objects.table.schema.equals(SCHEMA)
+    assert objects.table.num_rows + problems.total == len(lines)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_counted(data: bytes) -> None:
+    parse_block(LineBlock(data, 1), SCHEMA, "f", Problems())
+
+
+def test_values_of_a_wrong_type_become_null_and_the_line_is_kept() -> None:
+    value: dict[str, Any] = {"n": "7", "f": "no", "s": 3, "l": "x", "o": [1]}
+    objects = parse_block(LineBlock(json.dumps(value).encode(), 1), SCHEMA, "f", Problems())
+
+    assert objects.table.to_pylist() == [{"n": 7, "f": None, "s": "3", "l": None, "o": None}]

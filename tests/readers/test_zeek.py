@@ -1,0 +1,163 @@
+"""Zeek: every log that matters, both spellings, whatever columns there are."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from beacon_detect.records import Kind, Origin, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CONN: dict[str, Any] = {
+    "ts": 1655071198.444458, "uid": "CHLXQF2OBY4onAR0Ug", "id.orig_h": "147.32.81.167",
+    "id.orig_p": 62771, "id.resp_h": "40.74.108.123", "id.resp_p": 443, "proto": "tcp",
+    "service": "ssl", "duration": 1.135424, "orig_bytes": 1596, "resp_bytes": 4039,
+    "conn_state": "SF", "orig_pkts": 14, "resp_pkts": 16,
+}  # fmt: skip
+IDS = {key: CONN[key] for key in ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p")}
+SSL = IDS | {"version": "TLSv12", "cipher": "x", "server_name": "c2.example.com"}
+HTTP = IDS | {
+    "trans_depth": 2, "method": "GET", "host": "c2.example.com", "status_code": 200,
+    "request_body_len": 5, "response_body_len": 7,
+}  # fmt: skip
+DNS = IDS | {
+    "proto": "udp", "query": "c2.example.com", "qtype_name": "A",
+    "answers": ["alias.example.com", "40.74.108.123", "40.74.108.124"],
+}  # fmt: skip
+
+
+def tsv(path: str, *rows: dict[str, Any], header: bool = True) -> str:
+    def text(value: Any) -> str:
+        if value is None:
+            return "-"
+        return ",".join(value) if isinstance(value, list) else str(value)
+
+    head = (
+        f"#separator \\x09\n#unset_field\t-\n#path\t{path}\n#fields\t" + "\t".join(rows[0]) + "\n"
+    )
+    lines = "".join("\t".join(map(text, row.values())) + "\n" for row in rows)
+    return (head if header else "") + lines + "#close\t2022-06-17-00-00-07\n"
+
+
+def jsonl(*rows: dict[str, Any]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def nested(row: dict[str, Any]) -> dict[str, Any]:
+    ids = {key[3:]: value for key, value in row.items() if key.startswith("id.")}
+    return {k: v for k, v in row.items() if not k.startswith("id.")} | {"id": ids}
+
+
+def underscored(row: dict[str, Any]) -> dict[str, Any]:
+    return {key.replace("id.", "id_"): value for key, value in row.items()}
+
+
+SPELLINGS: list[Callable[[dict[str, Any]], str]] = [
+    lambda row: tsv("conn", row),
+    jsonl,
+    lambda row: jsonl(underscored(row)),
+    lambda row: jsonl(nested(row)),
+    lambda row: jsonl(row | {"ts": "2022-06-12T21:59:58.444458Z"}),
+    lambda row: jsonl(row | {"_path": "conn"}),
+]
+
+
+@pytest.mark.parametrize("spell", SPELLINGS)
+def test_a_connection_is_the_same_in_every_spelling(read: Callable, spell: Callable) -> None:
+    row = read(spell(CONN)).rows[0]
+
+    assert (row["src"], row["src_port"]) == ("147.32.81.167", 62771)
+    assert (row["dst"], row["dst_port"], row["protocol"]) == ("40.74.108.123", 443, 6)
+    assert row["time"] == 1_655_071_198_444_458_000
+    assert row["duration"] == 1_135_424_000
+    assert (row["bytes_out"], row["bytes_in"]) == (1596, 4039)
+    assert (row["packets_out"], row["packets_in"]) == (14, 16)
+    assert (row["kind"], row["outcome"]) == (Kind.CONNECTION, Outcome.CLOSED)
+
+
+@pytest.mark.parametrize("spell", [tsv, lambda _, row: jsonl(row)])
+def test_names_come_from_tls_http_and_dns(read: Callable, spell: Callable) -> None:
+    tls, http, dns = (read(spell(p, r)) for p, r in (("ssl", SSL), ("http", HTTP), ("dns", DNS)))
+
+    assert [(n["dst"], n["dst_port"], n["name"]) for n in tls.names + http.names] == [
+        ("40.74.108.123", 443, "c2.example.com")
+    ] * 2
+    assert [(n["src"], n["dst"], n["dst_port"], n["name"]) for n in dns.names] == [
+        ("147.32.81.167", address, 0, "c2.example.com")
+        for address in ("40.74.108.123", "40.74.108.124")
+    ]
+    assert not tls.rows
+    assert not dns.rows
+
+
+def test_each_http_request_is_a_burst(read: Callable) -> None:
+    row = read(tsv("http", HTTP)).rows[0]
+
+    assert (row["kind"], row["bytes_out"], row["bytes_in"]) == (Kind.BURST, 5, 7)
+
+
+def test_open_connections_are_updates(read: Callable) -> None:
+    assert read(tsv("open_conn", CONN)).rows[0]["kind"] == Kind.UPDATE
+
+
+def test_only_tcp_without_a_syn_is_midstream(read: Callable) -> None:
+    rows = read(tsv("conn", CONN | {"conn_state": "OTH"}, CONN | {"conn_state": "OTH", "proto": "udp"})).rows  # fmt: skip
+
+    assert [row["origin"] for row in rows] == [Origin.MIDSTREAM, Origin.OPENED]
+
+
+def test_unset_missing_and_extra_columns_do_not_matter(read: Callable) -> None:
+    few = IDS | {"proto": "tcp", "duration": None, "orig_bytes": None, "label": "Benign"}
+    row = read(tsv("conn", few)).rows[0]
+
+    assert (row["duration"], row["bytes_out"], row["outcome"]) == (0, 0, Outcome.UNKNOWN)
+
+
+def test_joined_logs_may_change_their_columns(read: Callable) -> None:
+    reading = read(tsv("conn", CONN) + tsv("conn", IDS | {"proto": "udp"}) + tsv("ssl", SSL))
+
+    assert [row["protocol"] for row in reading.rows] == [6, 17]
+    assert len(reading.names) == 1
+
+
+def test_streams_of_several_logs_in_one_file_are_told_apart(read: Callable) -> None:
+    rows = [
+        {"_path": p} | r for p, r in (("conn", CONN), ("ssl", SSL), ("dns", DNS), ("weird", IDS))
+    ]
+    reading = read(jsonl(*rows))
+
+    assert len(reading.rows) == 1
+    assert len(reading.names) == 3
+
+
+def test_a_broken_row_is_shown_with_file_and_line(read: Callable) -> None:
+    text = tsv("conn", CONN, CONN | {"id.orig_h": "nohost"}, CONN | {"ts": "never"}, CONN)
+    reading = read(text)
+
+    assert len(reading.rows) == 2
+    assert reading.problems.total == 2
+    assert any(":6: the source is no address" in text for text in reading.problems.examples)
+    assert any(":7: ts is 'never'" in text for text in reading.problems.examples)
+
+
+def test_a_log_of_another_kind_gives_nothing_and_says_so(read: Callable) -> None:
+    reading = read(tsv("files", {"ts": 1.0, "fuid": "F"}))
+
+    assert not reading.rows
+    assert reading.problems.total == 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(junk=st.binary(max_size=300), as_json=st.booleans())
+def test_any_bytes_in_a_log_are_rows_or_problems(
+    read: Callable, junk: bytes, as_json: bool
+) -> None:
+    start = jsonl(CONN) if as_json else tsv("conn", CONN)
+
+    assert len(read(start.encode() + junk).rows) >= 1
