@@ -20,6 +20,13 @@ PATIENCE = 20.0
 """Seconds after which a test that waits for an event fails."""
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
 @pytest.fixture
 def open_store(tmp_path: Path) -> Iterator[Callable[[], Store]]:
     """Open the store of the test's folder; again after a close for a restart."""
@@ -88,8 +95,13 @@ class HttpReceiver:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_: object) -> None:
+                """A client that went away is what some tests are about."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
