@@ -25,7 +25,7 @@ _CONTAINER = re.compile(
     (?!                         # not podman's and CRI-O's monitor beside the container
         (?:libpod|crio)-conmon-
     )
-    (?:[a-z0-9_.-]*[-:])?       # docker-, libpod-, crio-, cri-containerd-, nerdctl-, or none
+    (?:[a-z0-9_.:-]*[-:])?       # docker-, libpod-, crio-, cri-containerd-, nerdctl-, or none
     ([0-9a-f]{64})
     (?:\.scope|\.slice)?
     (?=/|$)
