@@ -7,8 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from beacon_detect.control_plane.api.models import Alert, AlertList
-from beacon_detect.control_plane.api.parameters import Limited, OneSeverity, Since, since_ns
-from beacon_detect.control_plane.api.system import System
+from beacon_detect.control_plane.api.parameters import Limited, OneSeverity, Since, System, since_ns
 from beacon_detect.control_plane.storage import alert_store
 
 router = APIRouter(tags=["alerts"])

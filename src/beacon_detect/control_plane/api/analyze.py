@@ -8,8 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from beacon_detect.control_plane.api.models import Analyzed
-from beacon_detect.control_plane.api.parameters import Parameters
-from beacon_detect.control_plane.api.system import System
+from beacon_detect.control_plane.api.parameters import Parameters, System
 
 router = APIRouter(tags=["findings"])
 

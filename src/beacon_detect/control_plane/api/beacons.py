@@ -14,9 +14,9 @@ from beacon_detect.control_plane.api.parameters import (
     OneSeverity,
     Parameters,
     Since,
+    System,
     since_ns,
 )
-from beacon_detect.control_plane.api.system import System
 from beacon_detect.control_plane.findings import Finding
 from beacon_detect.errors import NotFoundError
 from beacon_detect.records import SECOND

@@ -9,9 +9,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from beacon_detect.control_plane.api.models import Configuration, ConfigurationUpdate
-from beacon_detect.control_plane.api.parameters import Parameters
+from beacon_detect.control_plane.api.parameters import Bodies, Parameters, System
 from beacon_detect.control_plane.api.problems import ProblemError
-from beacon_detect.control_plane.api.system import Bodies, System
 
 router = APIRouter(tags=["configuration"])
 

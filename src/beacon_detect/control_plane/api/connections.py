@@ -16,8 +16,7 @@ from beacon_detect.control_plane.api.models import (
     LongConnection,
     LongConnectionList,
 )
-from beacon_detect.control_plane.api.parameters import Limited
-from beacon_detect.control_plane.api.system import System
+from beacon_detect.control_plane.api.parameters import Limited, System
 from beacon_detect.control_plane.storage import long_connections
 from beacon_detect.records import SECOND, Outcome, pack_address, protocol_name
 

@@ -1,4 +1,4 @@
-"""Query parameters that several endpoints share; unknown ones are refused, never ignored."""
+"""What endpoints take: shared query parameters (unknown ones are refused) and the running parts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 from datetime import datetime
 from typing import Annotated
 
+from fastapi import Depends, Request
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from beacon_detect.control_plane.api.models import Severity
+from beacon_detect.control_plane.api.security import BodyReader
+from beacon_detect.control_plane.lifecycle import ControlPlane
 from beacon_detect.records import SECOND
 
 MAX_LIMIT = 10_000
@@ -56,3 +59,17 @@ Since = Annotated[
 def since_ns(since: datetime | None) -> int:
     """Return wall nanoseconds of a ``since`` parameter, 0 when it is not given."""
     return 0 if since is None else min(int(since.timestamp() * SECOND), _FARTHEST)
+
+
+def _system(request: Request) -> ControlPlane:
+    system: ControlPlane = request.app.state.system
+    return system
+
+
+def _bodies(request: Request) -> BodyReader:
+    bodies: BodyReader = request.app.state.bodies
+    return bodies
+
+
+System = Annotated[ControlPlane, Depends(_system)]
+Bodies = Annotated[BodyReader, Depends(_bodies)]

@@ -19,8 +19,7 @@ from beacon_detect.control_plane.api.models import (
     Status,
     rfc3339_or_none,
 )
-from beacon_detect.control_plane.api.parameters import Parameters
-from beacon_detect.control_plane.api.system import Bodies, System
+from beacon_detect.control_plane.api.parameters import Bodies, Parameters, System
 from beacon_detect.control_plane.storage import alert_store
 from beacon_detect.records import SECOND
 
