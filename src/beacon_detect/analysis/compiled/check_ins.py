@@ -81,7 +81,6 @@ def explained_share(
     lowest: int,
     highest: int,
     total: int,
-    rate: float,
     low_bin: int,
     high_bin: int,
 ) -> float:
@@ -98,8 +97,8 @@ def explained_share(
         active += seconds[index]
     explained, following = 0.0, low_bin
     for multiple in range(1, 5):
-        edge[0] = EDGES[low_bin] / rate * rate * multiple
-        edge[1] = EDGES[high_bin] / rate * rate * multiple
+        edge[0] = EDGES[low_bin] * multiple
+        edge[1] = EDGES[high_bin] * multiple
         low = max(clip_bin(bits[0]), following)
         high = min(clip_bin(bits[1]), top + 1)
         if high > low:
@@ -145,7 +144,7 @@ def weigh_level(
         lowest = min(lowest, index)
         highest = max(highest, index)
     low, high, count, divergence = densest_window(counts, lowest, highest, total)
-    share = explained_share(counts, seconds, lowest, highest, total, rate, low, high)
+    share = explained_share(counts, seconds, lowest, highest, total, low, high)
     for index in range(lowest, highest + 1):
         counts[index] = 0
         seconds[index] = 0.0

@@ -129,7 +129,7 @@ def explained_share(excess: NDArray[np.float64], rate: float, window: Window) ->
     active = float(seconds[: top + 1].sum())
     explained, following = 0.0, window.low_bin
     for multiple in (1, 2, 3, 4):
-        low, high = bin_of(np.array([window.low, window.high]) * rate * multiple)
+        low, high = bin_of(EDGES[[window.low_bin, window.high_bin]] * multiple)
         low, high = max(int(low), following), min(int(high), top + 1)
         if high > low:
             explained += float(seconds[low:high].sum())
