@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 import yaml
-from records_factory import make_header, make_records
 
 from beacon_detect.records import SECOND
 from beacon_detect.wire import ARROW_CONTENT_TYPE, encode_batch
+from records_factory import make_header, make_records
 
 T = TypeVar("T")
 
