@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     PERMISSION = 4
     KERNEL = 5
     NOT_FOUND = 6
+    FOUND = 10
     DATA = 65
     CONFIG = 78
     INTERRUPTED = 130

@@ -34,6 +34,9 @@ class Verb(NamedTuple):
 
 
 SECTIONS: dict[str, dict[str, Verb]] = {
+    "Hunt in files": {
+        "analyze": Verb("analyze", "Find beacons in captures and logs."),
+    },
     "Look at a control plane": {
         "status": Verb("status", "Show whether the system is live, its counters and losses."),
         "beacons": Verb("beacons", "Show detected beacons, highest score first."),

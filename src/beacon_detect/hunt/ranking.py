@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from beacon_detect.analysis import Settings, analyze, evidence, severity
+from beacon_detect.control_plane.whitelist import Networks
 from beacon_detect.records import protocol_name, unpack_address
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Row:
     """Sources in the input that talk to this destination."""
     destinations: int
     """Destinations in the input that this source talks to."""
+    direction: str
+    """``outbound``, ``inbound``, ``internal`` or ``external``, by the internal networks."""
     evidence: str
     pair: int
     """Row of the pair table, for drawing its series."""
@@ -138,7 +141,26 @@ def prevalence(collector: Collector) -> tuple[NDArray[np.int64], NDArray[np.int6
     return per_destination[destinations], per_source[sources]
 
 
-def rank(collector: Collector, scored: Scored, least: float) -> list[Row]:
+INTERNAL = (
+    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8",
+    "169.254.0.0/16", "fc00::/7", "fe80::/10", "::1/128",
+)  # fmt: skip
+"""Private, shared, loopback and link-local networks (RFC 1918, 6598, 1122, 3927, 4193, 4291)."""
+_DIRECTIONS = ("external", "outbound", "inbound", "internal")
+
+
+def directions(
+    src: NDArray[np.uint8], dst: NDArray[np.uint8], internal: Sequence[str]
+) -> list[str]:
+    """Return where each pair goes, seen from the internal networks."""
+    networks = Networks(internal)
+    codes = networks.contain(src).astype(np.int64) + 2 * networks.contain(dst)
+    return [_DIRECTIONS[code] for code in codes.tolist()]
+
+
+def rank(
+    collector: Collector, scored: Scored, least: float, internal: Sequence[str] = INTERNAL
+) -> list[Row]:
     """Return the rows at or above a score, best first: by score, then by check-ins."""
     keep = np.flatnonzero(scored.measures["score"] >= least)
     order = keep[np.lexsort((-scored.measures["check_ins"][keep], -scored.measures["score"][keep]))]
@@ -149,6 +171,7 @@ def rank(collector: Collector, scored: Scored, least: float) -> list[Row]:
     }
     names = collector.names.of(table["src"], table["dst"], table["dst_port"], table["protocol"])
     sources, destinations = prevalence(collector)
+    ways = directions(table["src"], table["dst"], internal)
     measures = {name: column[order].tolist() for name, column in scored.measures.items()}
     totals = {name: table[name].tolist() for name in _TOTALS}
     src, dst = ([unpack_address(item.tobytes()) for item in table[side]] for side in ("src", "dst"))
@@ -160,7 +183,7 @@ def rank(collector: Collector, scored: Scored, least: float) -> list[Row]:
             risk=measures["score"][i], severity=severity(measures["score"][i]),
             series=SERIES[int(scored.kinds[order[i]])], evidence=scored.evidence[order[i]],
             sources=int(sources[places[i]]), destinations=int(destinations[places[i]]),
-            pair=int(places[i]),
+            direction=ways[i], pair=int(places[i]),
             **{name: column[i] for name, column in measures.items()},
             **{name: column[i] for name, column in totals.items()},
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from beacon_detect.analysis import MIN_CHECK_INS, Settings
 from beacon_detect.errors import DataError
 from beacon_detect.hunt.collector import Collector
-from beacon_detect.hunt.ranking import Row, rank, score
+from beacon_detect.hunt.ranking import INTERNAL, Row, rank, score
 from beacon_detect.readers import READERS, reader_named, recognise
 from beacon_detect.readers.base import Problems, ReadOptions
 from beacon_detect.readers.inputs import Source, expand
@@ -41,6 +41,7 @@ class HuntOptions:
     until_ns: int | None = None
     least_score: float = 0.0
     allow: AllowList | None = None
+    internal: Sequence[str] = INTERNAL
     settings: Settings = field(default_factory=Settings)
 
 
@@ -117,7 +118,7 @@ def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None =
             files.append(account)
     collector.finish()
     scored, watching = score(collector, options.settings, options.least_score)
-    rows = rank(collector, scored, options.least_score)
+    rows = rank(collector, scored, options.least_score, options.internal)
     rows, allowed = options.allow.split(rows) if options.allow else (rows, 0)
     return Hunt(
         rows=rows, files=files, unknown=unknown, interrupted=interrupted, collector=collector,

@@ -1,0 +1,276 @@
+"""``beacon-detect analyze``: captures and logs to a ranked, explained list.
+
+No server, no root, no configuration. What the readers and the analysis need is
+imported when the verb runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from beacon_detect.cli.formats import clean, count, percent
+from beacon_detect.cli.options import SEVERITIES, since_moment
+from beacon_detect.cli.output import Column, table_lines, use_colour
+from beacon_detect.cli.progress import ProgressLine
+from beacon_detect.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from beacon_detect.hunt.ranking import Row
+    from beacon_detect.hunt.run import Hunt, HuntOptions
+
+TABLE_ROWS = 25
+SHOWN_UNKNOWN = 3
+TABLE_SCORE = 0.5
+"""What the table shows unless told otherwise; programs get everything that was scored."""
+
+
+class _Moment(click.ParamType[int]):
+    """A moment as nanoseconds: how long ago (``15m``), or a date or time."""
+
+    name = "when"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the moment."""
+        try:
+            moment = since_moment(value, datetime.now(UTC))
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is neither like 15m, 2h nor like 2026-01-31T08:00Z", param, ctx)
+        return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+
+
+class _Network(click.ParamType[str]):
+    name = "network"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the network as it was written."""
+        import ipaddress
+
+        try:
+            ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            self.fail(f"{value!r} is no network like 10.0.0.0/8", param, ctx)
+        return str(value)
+
+
+class _Mapping(click.ParamType[tuple[str, str]]):
+    name = "mapping"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Return our column and the file's."""
+        from beacon_detect.readers.csv_file import SYNONYMS
+
+        ours, _, theirs = str(value).partition("=")
+        if ours not in SYNONYMS or not theirs:
+            self.fail(
+                f"{value!r} is not like NAME=COLUMN; names: {', '.join(SYNONYMS)}", param, ctx
+            )
+        return ours, theirs
+
+
+@click.command("analyze")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "-o",
+    "--output",
+    "output",
+    default="table",
+    show_default=True,
+    type=click.Choice(("table", "json", "jsonl", "csv")),
+    help="Format of the list.",
+)
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    metavar="SCORE",
+    help=f"Least score listed  [default: {TABLE_SCORE} in a table, else 0]",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="COUNT",
+    help=f"Most pairs listed  [default: {TABLE_ROWS} in a table, else all]",
+)
+@click.option("--since", type=_Moment(), metavar="WHEN", help="Leave out what was earlier.")
+@click.option("--until", type=_Moment(), metavar="WHEN", help="Leave out what was then or later.")
+@click.option(
+    "--internal",
+    multiple=True,
+    type=_Network(),
+    metavar="NETWORK",
+    help="An internal network, for directions; may be repeated  [default: private ones]",
+)
+@click.option(
+    "--allow",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File of known traffic to leave out: addresses, ports, domains, pairs.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(SEVERITIES, case_sensitive=False),
+    metavar="SEVERITY",
+    help="Exit with code 10 when a pair of this severity or worse is listed.",
+)
+@click.option(
+    "--format",
+    "form",
+    metavar="NAME",
+    default="",
+    help="Take every file for this format instead of looking at its content.",
+)
+@click.option(
+    "--map",
+    "columns",
+    multiple=True,
+    type=_Mapping(),
+    metavar="NAME=COLUMN",
+    help="Column of a CSV file, for example ts=when; may be repeated.",
+)
+def command(paths: tuple[str, ...], **options: Any) -> None:  # fmt: skip
+    """Find beacons in captures and logs.
+
+    PATH is a file, a folder, a pattern or - (standard input); compressed files
+    are read as they are, and formats are told by content.
+
+    \b
+    Example:
+      beacon-detect analyze capture.pcap
+      beacon-detect analyze /opt/zeek/logs/2026-01-*
+      beacon-detect analyze flows.csv.gz -o json --min-score 0.7 > beacons.json
+    """  # noqa: D301 (click wants the real backspace)
+    found = _hunt(paths, options)
+    rows = found.rows[: options["limit"] or (TABLE_ROWS if options["output"] == "table" else None)]
+    _print(found, rows, options["output"])
+    _tell(found)
+    code = _exit_code(found, paths, options["fail_on"])
+    if code:
+        click.get_current_context().exit(code)
+
+
+def _hunt(paths: Sequence[str], options: dict[str, Any]) -> Hunt:
+    from beacon_detect.hunt.run import hunt
+
+    chosen = _options(options)
+    with ProgressLine() as progress:
+        return hunt(paths, chosen, progress)
+
+
+def _options(options: dict[str, Any]) -> HuntOptions:
+    from beacon_detect.hunt.allow import read_allow_file
+    from beacon_detect.hunt.ranking import INTERNAL
+    from beacon_detect.hunt.run import HuntOptions
+
+    least = options["min_score"]
+    if least is None:
+        least = TABLE_SCORE if options["output"] == "table" else 0.0
+    return HuntOptions(
+        format=options["form"],
+        columns=dict(options["columns"]),
+        since_ns=options["since"],
+        until_ns=options["until"],
+        least_score=least,
+        allow=read_allow_file(options["allow"]) if options["allow"] else None,
+        internal=options["internal"] or INTERNAL,
+    )
+
+
+def _print(found: Hunt, rows: Sequence[Row], output: str) -> None:
+    from beacon_detect.hunt import export
+
+    match output:
+        case "json":
+            export.write_json(found, rows, sys.stdout)
+        case "jsonl":
+            export.write_jsonl(rows, sys.stdout)
+        case "csv":
+            export.write_csv(rows, sys.stdout)
+        case _ if rows:
+            shown = [export.row_object(rank, row) for rank, row in enumerate(rows, 1)]
+            click.echo("\n".join(table_lines(COLUMNS, shown, colour=use_colour())))
+
+
+def _interval(row: dict[str, Any]) -> str:
+    from beacon_detect.analysis.evidence import duration
+
+    return f"{duration(row['interval'])} ±{row['jitter']:.0%}"
+
+
+def _destination(row: dict[str, Any]) -> str:
+    at = f"[{row['dst']}]:{row['dport']}" if ":" in row["dst"] else f"{row['dst']}:{row['dport']}"
+    return f"{at} {clean(row['name'])}" if row["name"] else at
+
+
+def _reason(row: dict[str, Any]) -> str:
+    """Return what the other columns do not say already."""
+    parts = []
+    if row["missed"]:
+        parts.append(f"{row['missed']} missed")
+    if row["connections_per_check_in"] >= 1.5:
+        parts.append(f"{row['connections_per_check_in']:.1f} connections each")
+    if row["series"] == "bursts":
+        parts.append("inside open connections")
+    parts.append(f"cv {row['cv']:.2f}")
+    parts.append("1 source" if row["sources"] == 1 else f"{count(row['sources'])} sources")
+    return ", ".join(parts)
+
+
+COLUMNS = (
+    Column("rank", "#"),
+    Column("risk", "RISK", show=percent),
+    Column("score", "SCORE", show=percent),
+    Column("severity", "SEVERITY"),
+    Column("src", "SOURCE"),
+    Column("", "DESTINATION", show=_destination),
+    Column("proto", "PROTO"),
+    Column("check_ins", "CHECK-INS", show=count),
+    Column("", "INTERVAL", show=_interval),
+    Column("", "REASON", show=_reason),
+)
+
+
+def _tell(found: Hunt) -> None:
+    """Say on stderr what the list does not: what was read, what was lost, why it is empty."""
+    collector = found.collector
+    for account in found.files:
+        for reason, lost in account.problems.counts.items():
+            click.echo(f"{clean(account.label)}: {count(lost)} not used: {reason}", err=True)
+        for example in account.problems.examples:
+            click.echo(f"  {clean(example)}", err=True)
+    for label in found.unknown[:SHOWN_UNKNOWN]:
+        click.echo(f"{clean(label)}: in no format known here (--format NAME forces one)", err=True)
+    if len(found.unknown) > SHOWN_UNKNOWN:
+        more = count(len(found.unknown) - SHOWN_UNKNOWN)
+        click.echo(f"{more} more files are in no format known here", err=True)
+    if found.interrupted:
+        click.echo("interrupted: this is what was read until then", err=True)
+    if not found.rows:
+        click.echo(f"nothing to list: {found.why_empty}", err=True)
+        return
+    click.echo(
+        f"{count(collector.records)} records, {count(len(collector.pairs))} pairs,"
+        f" {count(found.scored)} scored, {count(len(found.rows))} listed"
+        + (f", {count(found.allowed)} allowed" if found.allowed else ""),
+        err=True,
+    )
+
+
+def _exit_code(found: Hunt, paths: Sequence[str], fail_on: str | None) -> int:
+    """Return how the command ends; files of a folder may be anything, named ones may not."""
+    if found.interrupted:
+        return ExitCode.INTERRUPTED
+    if fail_on is not None:
+        wanted = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
+        if any(row.severity in wanted for row in found.rows):
+            return ExitCode.FOUND
+    named = {str(Path(path)) for path in paths} | {"standard input"}
+    unusable = not named.isdisjoint(found.unknown) or (found.unknown and not found.files)
+    return ExitCode.DATA if unusable else ExitCode.OK

@@ -1,0 +1,111 @@
+"""``analyze``: files to a list, with exit codes a pipeline can use."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from beacon_detect.cli.main import run
+from beacon_detect.errors import ExitCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEADER = "ts,src,sport,dst,dport,proto,orig_bytes,resp_bytes,duration\n"
+
+
+@pytest.fixture
+def flows(tmp_path: Path) -> Path:
+    path = tmp_path / "flows.csv"
+    lines = (f"{1_700_000_000 + 60 * i},10.0.0.5,{i},192.0.2.7,443,tcp,9,9,1\n" for i in range(31))
+    path.write_text(HEADER + "".join(lines))
+    return path
+
+
+def test_the_table_shows_the_pair_and_why(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["analyze", str(flows)]) == ExitCode.OK
+
+    out, err = capsys.readouterr()
+    head, _, row = out.splitlines()
+    assert head.split()[:6] == ["#", "RISK", "SCORE", "SEVERITY", "SOURCE", "DESTINATION"]
+    assert row.split()[:7] == ["1", "100.0%", "100.0%", "CRITICAL", "10.0.0.5", "192.0.2.7:443", "tcp"]  # fmt: skip
+    assert "60 s ±0%" in row
+    assert err == "31 records, 1 pairs, 1 scored, 1 listed\n"
+
+
+def test_json_is_one_object_with_a_row_a_pair(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    assert run(["analyze", str(flows), "-o", "json"]) == ExitCode.OK
+
+    pair = json.loads(capsys.readouterr().out)["pairs"][0]
+    assert (pair["src"], pair["dst"], pair["dport"], pair["proto"]) == ("10.0.0.5", "192.0.2.7", 443, "tcp")  # fmt: skip
+    assert pair["risk"] == pair["score"] > 0.9
+    assert pair["direction"] == "outbound"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--fail-on", "HIGH"], ExitCode.FOUND),
+        (["--fail-on", "critical"], ExitCode.FOUND),
+        (["--fail-on", "HIGH", "--until", "2000-01-01T00:00Z"], ExitCode.OK),
+        (["--min-score", "2"], ExitCode.USAGE),
+        (["--since", "yesterdayish"], ExitCode.USAGE),
+        (["--map", "nope=x"], ExitCode.USAGE),
+        (["--internal", "10.0.0.0/99"], ExitCode.USAGE),
+        (["--format", "nope"], ExitCode.DATA),
+        (["/does/not/exist"], ExitCode.DATA),
+        (["--allow", "/does/not/exist"], ExitCode.DATA),
+        (["--internal", "192.0.2.0/24", "--since", "2001-01-01T00:00Z"], ExitCode.OK),
+    ],
+)
+def test_the_exit_code_says_how_it_went(flows: Path, arguments: list[str], code: int) -> None:
+    assert run(["analyze", str(flows), *arguments]) == code
+
+
+def test_a_named_file_nobody_knows_is_65_but_one_in_a_folder_is_not(
+    flows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes = flows.parent / "notes.txt"
+    notes.write_text("nothing\n")
+
+    assert run(["analyze", str(flows.parent)]) == ExitCode.OK
+    assert run(["analyze", str(flows), str(notes)]) == ExitCode.DATA
+    assert run(["analyze", str(notes)]) == ExitCode.DATA
+    assert f"{notes}: in no format known here" in capsys.readouterr().err
+
+
+def test_what_was_lost_is_told_with_its_line(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    flows.write_text(flows.read_text() + "broken,10.0.0.5,1,192.0.2.7,443,tcp,9,9,1\n")
+    run(["analyze", str(flows)])
+
+    err = capsys.readouterr().err
+    assert f"{flows}: 1 not used: not a number" in err
+    assert f"{flows}:33: ts is 'broken'" in err
+
+
+def test_an_empty_list_says_why(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flows.write_text(HEADER)
+
+    assert run(["analyze", str(flows)]) == ExitCode.OK
+    assert capsys.readouterr() == ("", "nothing to list: no connection in the input\n")
+
+
+def test_the_allow_file_takes_pairs_out(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    allow = flows.parent / "allow"
+    allow.write_text("192.0.2.0/24 # ours\n")
+    run(["analyze", str(flows), "--allow", str(allow)])
+
+    assert "all of them covered by the allow file" in capsys.readouterr().err
+
+
+def test_standard_input_is_read(flows: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "beacon_detect", "analyze", "-", "-o", "csv"],
+        input=flows.read_bytes(), capture_output=True, check=True,
+    )  # fmt: skip
+
+    assert len(done.stdout.splitlines()) == 2
