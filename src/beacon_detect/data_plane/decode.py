@@ -50,7 +50,7 @@ class Own:
 
 def take(rows: NDArray[Any], index: NDArray[Any]) -> NDArray[Any]:
     """Return ``rows[index]``; by 8-byte words, since NumPy copies nested records 30 times slower."""
-    words = rows.view(np.uint64).reshape(len(rows), -1)
+    words = rows.view(np.uint64).reshape(-1, rows.dtype.itemsize // 8)
     taken: NDArray[Any] = words[index].view(rows.dtype).reshape(-1)
     return taken
 
