@@ -291,14 +291,14 @@ class Exporter:
         import httpx2
 
         headers = {"Content-Type": ARROW_CONTENT_TYPE, "Accept-Encoding": "identity"}
-        if token := self._destination.token():
-            headers["Authorization"] = f"Bearer {token}"
         try:
+            if token := self._destination.token():
+                headers["Authorization"] = f"Bearer {token}"
             with client.stream(
                 "POST", self._destination.url, content=body, headers=headers
             ) as response:
                 return judge(response.status_code, _read_answer(response), batch)
-        except httpx2.TransportError as error:
+        except (httpx2.TransportError, OSError, UnicodeError) as error:
             return Answer.LATER, f"{type(error).__name__}: {error}"
 
 
