@@ -78,3 +78,23 @@ def test_stopping_says_whether_the_run_ended_in_time() -> None:
 
 def test_stopping_before_the_start_is_allowed() -> None:
     assert Periodic("test", lambda: None, lambda: 1.0).stop(0)
+
+
+def test_a_run_asked_for_follows_at_once_even_during_another() -> None:
+    started, release = threading.Semaphore(0), threading.Semaphore(0)
+
+    def work() -> None:
+        started.release()
+        release.acquire(timeout=10)
+
+    periodic = Periodic("test", work, lambda: 3600.0)
+    periodic.start()
+    assert started.acquire(timeout=5)
+
+    periodic.run_now()
+    release.release()
+
+    assert started.acquire(timeout=5)
+    release.release()
+    assert periodic.stop(5)
+    assert periodic.runs == 2

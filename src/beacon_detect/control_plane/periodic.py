@@ -43,6 +43,8 @@ class Periodic:
         self._stopping = False
         self._due = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.runs = 0
+        """Runs that are over."""
         self.failures = 0
         """Runs that ended in an exception."""
         self.last_error = ""
@@ -83,6 +85,7 @@ class Periodic:
                 self.failures += 1
                 self.last_error = str(error) or type(error).__name__
                 log.exception("periodic work failed", work=self._thread.name)
+            self.runs += 1
             self._wait(begin)
 
     def _wait(self, begin: float) -> None:

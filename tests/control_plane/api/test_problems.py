@@ -1,0 +1,59 @@
+"""Failures are problem documents (RFC 9457): the same shape, a stable type, a useful sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from beacon_detect.control_plane.api.problems import ProblemError, from_error
+from beacon_detect.errors import BeaconError, ConfigError
+from live_server import LiveServer
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "name"),
+    [
+        ("GET", "nothing", 404, "not-found"),
+        ("GET", "/", 404, "not-found"),
+        ("GET", "/api/v1/health/", 404, "not-found"),
+        ("DELETE", "beacons", 405, "method-not-allowed"),
+        ("GET", "telemetry", 405, "method-not-allowed"),
+        ("GET", "beacons/0123456789abcdef", 404, "not-found"),
+        ("GET", "beacons?limit=many", 400, "parameter-not-valid"),
+    ],
+)
+def test_failures_are_problem_documents(
+    server: LiveServer, method: str, path: str, status: int, name: str
+) -> None:
+    answer = server.ask(method, path)
+
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["type"] == f"urn:beacon-detect:problem:{name}"
+    assert answer.json["status"] == status
+    assert answer.json["title"]
+    assert answer.json["detail"]
+
+
+def test_the_allowed_methods_are_named(server: LiveServer) -> None:
+    assert server.ask("DELETE", "beacons").headers["allow"] == "GET"
+
+
+def test_an_error_of_several_lines_lists_its_faults() -> None:
+    problem = from_error(ConfigError("a: too low\nb: too high"), 400, "configuration-not-valid")
+
+    assert problem.faults == ["a: too low", "b: too high"]
+    assert problem.detail == "2 faults; the first: a: too low"
+
+
+def test_a_hint_is_part_of_the_sentence() -> None:
+    problem = from_error(BeaconError("the store is behind", hint="wait"), 503, "busy")
+
+    assert problem.detail == "the store is behind (wait)"
+    assert int(problem.headers["Retry-After"]) > 0
+
+
+def test_headers_reach_the_answer() -> None:
+    answer = ProblemError(401, "token-needed", "send it", headers={"X-Test": "1"}).response()
+
+    assert answer.headers["x-test"] == "1"
+    assert answer.media_type == "application/problem+json"
