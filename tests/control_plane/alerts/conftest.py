@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from beacon_detect.control_plane.storage import alert_store
 from beacon_detect.control_plane.storage.store import Store
 
 PATIENCE = 20.0
@@ -35,9 +34,6 @@ def open_store(tmp_path: Path) -> Iterator[Callable[[], Store]]:
         def opened() -> Store:
             store = Store.open(tmp_path / "data", memory_limit_mb=128, on_commit=lambda _: None)
             stack.callback(store.close)
-            store.transact(
-                lambda connection: [connection.execute(line) for line in alert_store.DDL]
-            ).result(PATIENCE)
             return store
 
         yield opened

@@ -6,6 +6,7 @@ import json
 import math
 import uuid
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -101,6 +102,13 @@ def test_the_sentence_of_a_returned_finding_names_the_silence() -> None:
 )
 def test_titles_read_well_for_every_protocol(changes: dict[str, Any], place: str) -> None:
     assert place in document(**changes)["title"]
+
+
+def test_the_page_shows_the_document_as_it_is() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/alerts.md").read_text("utf-8")
+    shown = json.loads(page.partition("```json\n")[2].partition("```")[0])
+
+    assert shown == document() | {"id": shown["id"]}
 
 
 @given(

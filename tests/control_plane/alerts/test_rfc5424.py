@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import syslog
 import unicodedata
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -113,6 +114,15 @@ def test_the_text_is_the_alert_in_one_sentence() -> None:
     fields = fields_of()
 
     assert read(fields).text == fields["message"]
+
+
+def test_the_page_shows_the_message_as_it_is() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/channels/syslog.md").read_text("utf-8")
+    shown = page[page.index("<130>1") :].partition("…")[0]
+    fields = fields_of() | {"id": "01a0c450-6c00-790a-965d-c28bed2bfddc"}
+
+    sent = formatted(fields, process_id=812).decode().replace("\ufeff", "")
+    assert sent.replace(__version__, "0").startswith(shown.replace(__version__, "0"))
 
 
 @pytest.mark.parametrize(

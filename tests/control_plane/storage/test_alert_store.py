@@ -13,7 +13,6 @@ import pytest
 from alert_factory import HOUR, NOW, alert, finding
 from beacon_detect.control_plane.alerts.decision import Memory
 from beacon_detect.control_plane.alerts.message import Alert, AlertKind, make_alert
-from beacon_detect.control_plane.storage import alert_store
 from beacon_detect.control_plane.storage.alert_store import (
     RETENTION,
     Attempt,
@@ -40,7 +39,6 @@ DAY = 24 * HOUR
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store.open(tmp_path, memory_limit_mb=128, on_commit=lambda _: None)
-    do(opened, lambda connection: [connection.execute(line) for line in alert_store.DDL])
     yield opened
     opened.close()
 
@@ -134,9 +132,8 @@ def test_pending_deliveries_come_oldest_first(store: Store) -> None:
     insert(store, *reversed(told))
     attempt(store, told[0], "syslog", DeliveryState.PENDING, "dead")
 
-    pending = next_pending(store, "syslog", in_order=True)
-    assert pending is not None
-    assert (pending.alert, pending.attempts) == (told[0], 1)
+    pending = next_pending(store, "syslog", in_order=True, limit=2)
+    assert [(one.alert, one.attempts) for one in pending] == [(told[0], 1), (told[1], 0)]
 
 
 def test_out_of_order_those_tried_less_often_pass(store: Store) -> None:
@@ -144,9 +141,12 @@ def test_out_of_order_those_tried_less_often_pass(store: Store) -> None:
     insert(store, *told, channels=("webhook",))
     attempt(store, told[0], "webhook", DeliveryState.PENDING, "HTTP 500")
 
-    pending = next_pending(store, "webhook", in_order=False)
-    assert pending is not None
-    assert (pending.alert, pending.attempts) == (told[1], 0)
+    pending = next_pending(store, "webhook", in_order=False, limit=9)
+    assert [(one.alert, one.attempts) for one in pending] == [
+        (told[1], 0),
+        (told[2], 0),
+        (told[0], 1),
+    ]
 
 
 @pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.FAILED])
@@ -157,8 +157,8 @@ def test_what_is_over_is_not_pending_on_its_channel_only(
     insert(store, told)
     attempt(store, told, "file", state)
 
-    assert next_pending(store, "file", in_order=True) is None
-    assert next_pending(store, "syslog", in_order=True) is not None
+    assert next_pending(store, "file", in_order=True, limit=9) == []
+    assert len(next_pending(store, "syslog", in_order=True, limit=9)) == 1
 
 
 def test_the_end_of_a_delivery_is_written_once(store: Store) -> None:
@@ -224,7 +224,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
         do(store, half)
 
     assert count_alerts(store) == 0
-    assert next_pending(store, "file", in_order=True) is None
+    assert next_pending(store, "file", in_order=True, limit=9) == []
     assert do(store, lambda connection: read_memories(connection, ["a"])) == {}
 
 
@@ -232,7 +232,6 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     told = make_alert(finding(), AlertKind.BACK, NOW, silence=60.0)
     for start in range(2):
         store = Store.open(tmp_path, memory_limit_mb=128, on_commit=lambda _: None)
-        do(store, lambda connection: [connection.execute(line) for line in alert_store.DDL])
         if start == 0:
             insert(store, told)
             do(store, lambda connection: save_memories(connection, {"a": memory()}))

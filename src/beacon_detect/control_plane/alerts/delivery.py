@@ -1,8 +1,8 @@
 """One worker thread a channel: takes its pending deliveries, tries, retries, writes down the end.
 
 Channels share nothing but the store, so a dead receiver holds up only itself.
-A worker keeps one alert in memory at a time; what waits is in the store, and
-so is the end of every attempt, so a restart goes on where the last process
+A worker keeps a few alerts in memory; what waits is in the store, and so is
+the end of every attempt, so a restart goes on where the last process
 stopped. A delivery is repeated only when the process dies after the receiver
 acknowledged and before that is committed: at least once, with the alert's id
 to tell repetitions apart.
@@ -18,6 +18,7 @@ import random
 import threading
 import time
 import traceback
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,9 @@ _IDLE_LOOK = 60.0
 _STORE_WAIT = 5.0
 """Seconds to wait after the store failed (disk full, for example)."""
 
+_PAGE = 32
+"""Pending deliveries read at once: a backlog of thousands is not searched for each of them."""
+
 _JITTER = 0.2
 """Each wait is up to this fraction shorter or longer, so that many senders spread out."""
 
@@ -63,6 +67,7 @@ class DeliveryWorker:
         self._wanted: Any = None
         self._settings: Any = None
         self._channel: Channel | None = None
+        self._page: deque[Pending] = deque()
         self._retry_at = 0.0
         self._hold_until = 0.0
         self._stopping = False
@@ -95,14 +100,17 @@ class DeliveryWorker:
 
     def _run(self) -> None:
         while not self._stopping:
+            if self._news.is_set():
+                self._news.clear()
+                self._page.clear()
             try:
                 pause = self._step()
             except Exception:
                 log.exception("alert delivery interrupted", channel=self._spec.name)
                 pause = _STORE_WAIT
             if pause > 0 and not self._stopping:
+                self._page.clear()
                 self._news.wait(pause)
-                self._news.clear()
         self._close()
 
     def _step(self) -> float:
@@ -112,12 +120,17 @@ class DeliveryWorker:
         if self._channel is None:
             return _IDLE_LOOK
         policy = self._spec.policy(self._settings)
-        pending = alert_store.next_pending(
-            self._store, self._spec.name, in_order=policy.limit is None
-        )
-        if pending is None:
+        in_order = policy.limit is None
+        if not self._page:
+            self._page.extend(
+                alert_store.next_pending(
+                    self._store, self._spec.name, in_order=in_order, limit=_PAGE
+                )
+            )
+        if not self._page:
             return _IDLE_LOOK
-        untried = pending.attempts == 0 and policy.limit is not None
+        pending = self._page.popleft()
+        untried = pending.attempts == 0 and not in_order
         pause = (self._hold_until if untried else self._retry_at) - time.monotonic()
         if pause > 0:
             return pause
@@ -154,6 +167,7 @@ class DeliveryWorker:
             self._retry_at = self._hold_until = 0.0
             self._end(pending, DeliveryState.DELIVERED, "")
             return
+        self._page.clear()
         failures = pending.attempts + 1
         now = time.monotonic()
         self._hold_until = now + wait
@@ -187,6 +201,7 @@ class DeliveryWorker:
                 return
             self._news.wait(_STORE_WAIT)
             self._news.clear()
+            self._page.clear()
 
     def _committed(self, attempt: Attempt) -> bool:
         try:

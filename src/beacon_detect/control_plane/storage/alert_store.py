@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +163,7 @@ def read_memories(
 
 def save_memories(connection: duckdb.DuckDBPyConnection, memories: Mapping[str, Memory]) -> None:
     """Remember, inside the caller's transaction."""
-    rows = [(finding_id, *astuple(memory)) for finding_id, memory in memories.items()]
+    rows = [(finding_id, *_values(memory)) for finding_id, memory in memories.items()]
     connection.execute(
         "DELETE FROM alert_memory WHERE finding_id IN (SELECT unnest(?::VARCHAR[]))",
         [list(memories)],
@@ -183,7 +183,7 @@ def insert_alerts(
     channels
         Gives the names of the channels that want an alert.
     """
-    _insert(connection, "alert", [astuple(alert) for alert in alerts])
+    _insert(connection, "alert", [_values(alert) for alert in alerts])
     deliveries = [
         (alert.id, channel, DeliveryState.PENDING.value, 0, "", alert.time)
         for alert in alerts
@@ -204,11 +204,13 @@ def record_attempt(connection: duckdb.DuckDBPyConnection, attempt: Attempt) -> N
     )  # fmt: skip
 
 
-def next_pending(store: Store, channel: str, *, in_order: bool) -> Pending | None:
-    """Return the delivery whose turn it is, or None.
+def next_pending(store: Store, channel: str, *, in_order: bool, limit: int) -> list[Pending]:
+    """Return the deliveries whose turn is next, first to last.
 
     Parameters
     ----------
+    limit
+        Most deliveries returned.
     in_order
         Strictly the oldest alert first; else those tried less often pass
         the others, so that one alert a receiver chokes on holds up none.
@@ -218,10 +220,11 @@ def next_pending(store: Store, channel: str, *, in_order: bool) -> Pending | Non
     rows = store.query(
         f"""SELECT {_ALERT}, next.attempts FROM (
             SELECT alert_id, attempts FROM delivery WHERE channel = ? AND state = 'pending'
-            ORDER BY {order} LIMIT 1) AS next JOIN alert ON alert.id = next.alert_id""",  # noqa: S608
-        [channel],
+            ORDER BY {order} LIMIT ?) AS next JOIN alert ON alert.id = next.alert_id
+            ORDER BY {order}""",  # noqa: S608
+        [channel, limit],
     ).to_pylist()
-    return Pending(_alert(rows[0]), rows[0]["attempts"]) if rows else None
+    return [Pending(_alert(row), row["attempts"]) for row in rows]
 
 
 def list_alerts(
@@ -308,6 +311,10 @@ def expire(connection: duckdb.DuckDBPyConnection, before: int) -> Expired:
 
 def _memory_columns() -> list[str]:
     return [field.name for field in fields(Memory)]
+
+
+def _values(row: Alert | Memory) -> tuple[Any, ...]:
+    return tuple(getattr(row, field.name) for field in fields(row))
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
