@@ -79,6 +79,19 @@ struct {
 	__type(value, struct lock_slot);
 } locks SEC(".maps");
 
+/*
+ * Keeps the types that only code uses in the object's BTF, where a test compares
+ * them with user space. The loader skips the section.
+ */
+const struct {
+	struct event event;
+	enum event_kind kind;
+	enum flow_outcome outcome;
+	enum flow_origin origin;
+	enum flow_direction direction;
+	enum counter counter;
+} shared_types SEC(".shared_types");
+
 static __always_inline void count(__u32 counter)
 {
 	__u64 *value = bpf_map_lookup_elem(&counters, &counter);

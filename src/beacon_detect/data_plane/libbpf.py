@@ -112,7 +112,7 @@ class ProgramInfo(Structure):
     )
 
 
-_PRINT_DEBUG = 2  # enum libbpf_print_level
+_PRINT_WARN = 0  # enum libbpf_print_level; refusals come with it
 _PRINT = CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 
 # Result and arguments; an int result is negative, a pointer NULL, on failure.
@@ -177,7 +177,7 @@ class Libbpf:
     def _keep(self, level: int, text: bytes, arguments: int) -> int:
         # va_list is passed by address on x86-64 and arm64, so a pointer carries it on.
         buffer = ctypes.create_string_buffer(65536)
-        if level < _PRINT_DEBUG:
+        if level == _PRINT_WARN:
             self._format(buffer, len(buffer), text, arguments)
             self.log.extend(buffer.value.decode(errors="replace").splitlines())
             del self.log[:-LOG_LINES]

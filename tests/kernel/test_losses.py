@@ -1,0 +1,110 @@
+"""Nothing is lost silently: a full ring, a full map, a START that had no room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from beacon_detect.data_plane.events import DELIVERED_START, EventKind
+from beacon_detect.data_plane.ring import STRIDE
+from kernel.conftest import Bench
+from kernel.packets import ACK, FIN, SYN, V4
+
+pytestmark = pytest.mark.root
+
+RING = 4096
+ROOM = RING // STRIDE
+"""Events that the smallest ring holds."""
+
+
+@pytest.fixture
+def narrow(bench_with: Callable[..., Bench]) -> Bench:
+    """Return a bench whose ring is one page."""
+    return bench_with(ring_bytes=RING)
+
+
+def test_delivered_and_refused_events_add_up_to_all(narrow: Bench) -> None:
+    for port in range(1, 102):
+        narrow.send(V4.with_port(port).tcp(SYN))
+
+    kept = len(narrow.program.ring.read())
+    counted = narrow.counted()
+    assert kept == counted["events"] == ROOM
+    assert kept + counted["ring_full"] == counted["opened"] == 101
+
+
+def test_a_start_without_room_is_delivered_by_a_later_packet(narrow: Bench) -> None:
+    for port in range(1, 60):
+        narrow.send(V4.with_port(port).tcp(SYN))
+    narrow.program.ring.read()
+    late = V4.with_port(59)
+    before = narrow.counted()
+    narrow.send(late.tcp(ACK), late.tcp(ACK))
+
+    (event,) = narrow.program.ring.read()
+    assert event["kind"] == EventKind.START
+    assert event["time"] == event["value"]["first"]
+    assert event["value"]["packets"].sum() == 2
+    assert narrow.counted()["late_starts"] == 1
+    assert narrow.counted()["ring_full"] == before["ring_full"]
+
+
+def test_an_undelivered_start_shows_in_the_flow(narrow: Bench) -> None:
+    for port in range(1, 60):
+        narrow.send(V4.with_port(port).tcp(SYN))
+
+    started = narrow.flows()["value"]["started"]
+    assert np.count_nonzero(started == DELIVERED_START) == len(narrow.program.ring.read())
+    assert np.count_nonzero(started == 0) == narrow.counted()["ring_full"]
+
+
+def test_retries_while_the_ring_stays_full_are_not_counted_again(narrow: Bench) -> None:
+    for port in range(1, 60):
+        narrow.send(V4.with_port(port).tcp(SYN))
+    before = narrow.counted()["ring_full"]
+    for _ in range(5):
+        narrow.send(V4.with_port(59).tcp(ACK))
+
+    assert narrow.counted()["ring_full"] == before
+
+
+def test_an_end_without_room_shows_in_the_flow(narrow: Bench) -> None:
+    for port in range(1, 60):
+        narrow.send(V4.with_port(port).tcp(SYN))
+    narrow.send(V4.with_port(1).tcp(FIN | ACK), V4.with_port(1).back.tcp(FIN | ACK))
+
+    (ended,) = (flow for flow in narrow.flows()["value"] if flow["outcome"] > 1)
+    assert ended["started"] == DELIVERED_START
+    assert narrow.counted()["ended"] == 1
+
+
+def test_a_full_map_drops_the_oldest_flows_and_keeps_taking_new_ones(
+    bench_with: Callable[..., Bench],
+) -> None:
+    bench = bench_with(flow_map_size=1024)
+    for port in range(1, 3001):
+        bench.program.test_run("link_ingress", V4.with_port(port).tcp(SYN))
+
+    flows = bench.flows()
+    counted = bench.counted()
+    assert counted["opened"] == counted["events"] == 3000
+    assert "map_full" not in counted
+    assert 900 <= len(flows) <= 1024
+    assert flows["key"]["port_b"].max() == 443 or flows["key"]["port_a"].max() == 3000
+
+
+def test_packets_in_parallel_are_all_counted(bench: Bench) -> None:
+    """Two threads run the program on one flow: test runs release the interpreter's lock."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    each = 100_003
+    with ThreadPoolExecutor(2) as pool:
+        frames = [V4.udp(b"abc"), V4.back.udp(b"de")]
+        list(pool.map(lambda f: bench.program.test_run("link_ingress", f, each), frames))
+
+    assert bench.flow()["packets"].tolist() == [each, each]
+    assert bench.flow()["bytes"].tolist() == [3 * each, 2 * each]
+    assert bench.kinds() == [EventKind.START]
+    assert bench.counted()["packets"] == 2 * each
