@@ -19,6 +19,7 @@ import structlog
 
 from beacon_detect.config import load_config
 from beacon_detect.config.schema import settings
+from beacon_detect.data_plane.attachment import find_cgroup_root
 from beacon_detect.data_plane.attribution.container import ContainerNames
 from beacon_detect.data_plane.attribution.process import ProcessTable
 from beacon_detect.data_plane.buffer import RecordBuffer, boot_now
@@ -155,7 +156,7 @@ class Sensor:
         self._decoder = Decoder(
             self._clock,
             series,
-            None if config.interface else ProcessTable(ContainerNames()),
+            None if config.interface else ProcessTable(ContainerNames(groups=find_cgroup_root())),
             self._losses,
             Own(os.getpid(), config.control_plane_port),
         )

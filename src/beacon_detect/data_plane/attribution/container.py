@@ -60,12 +60,12 @@ class ContainerNames:
     proc
         Mount point of procfs.
     groups
-        Mount point of the cgroup2 hierarchy, or None: found by itself.
+        Where the cgroup v2 hierarchy is mounted; None: only living processes are told.
     """
 
     def __init__(self, proc: Path = Path("/proc"), groups: Path | None = None) -> None:
         self._proc = proc
-        self._groups = groups if groups is not None else _mounted_groups(proc)
+        self._groups = groups
         self._by_group: dict[int, str] = {}
         self._next_scan = 0.0
 
@@ -88,19 +88,6 @@ class ContainerNames:
             self._next_scan = time.monotonic() + RESCAN_INTERVAL
             self._by_group = _scan(self._groups)
         return self._by_group.get(cgroup_id, "")
-
-
-def _mounted_groups(proc: Path) -> Path | None:
-    """Return where cgroup2 is mounted, or None (then only living processes are told)."""
-    try:
-        mounts = (proc / "self" / "mounts").read_text("utf-8", "backslashreplace")
-    except OSError:
-        return None
-    for line in mounts.splitlines():
-        fields = line.split(" ")
-        if len(fields) > 2 and fields[2] == "cgroup2":
-            return Path(fields[1].replace("\\040", " "))
-    return None
 
 
 def _scan(root: Path) -> dict[int, str]:
