@@ -145,6 +145,21 @@ def test_a_delivery_is_given_up_after_the_retries(
     assert http_receiver.requests.qsize() == retries + 1
 
 
+def test_a_long_outage_is_logged_ever_more_rarely(bench: Bench, http_receiver: Any) -> None:
+    http_receiver.answer = lambda _: Answer(500)
+    told = alert()
+    with capture_logs() as logged:
+        bench.webhook(http_receiver.url("/secret"), retries=10, retry_backoff=0.05, timeout=5.0)
+        bench.raise_alerts(told)
+        bench.tried(told, 5)
+        bench.stop()
+
+    lines = [line for line in logged if line["event"] == "alert not delivered"]
+    assert [line["attempts"] for line in lines][:3] == [1, 2, 4]
+    assert lines[0]["error"] == "http://127.0.0.1: HTTP 500"
+    assert "secret" not in str(logged)
+
+
 def test_a_final_refusal_is_recorded_and_the_next_alert_goes_out(
     bench: Bench, http_receiver: Any
 ) -> None:

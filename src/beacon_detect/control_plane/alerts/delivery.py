@@ -187,14 +187,7 @@ class DeliveryWorker:
             time=time.time_ns(),
         )
         if state is not DeliveryState.DELIVERED:
-            log.warning(
-                "alert not delivered",
-                channel=self._spec.name,
-                alert=attempt.alert_id,
-                attempts=pending.attempts + 1,
-                given_up=state is DeliveryState.FAILED,
-                error=error,
-            )
+            self._complain(attempt, pending.attempts + 1)
         while not self._committed(attempt):
             # Delivering again what the receiver has would be worse than waiting for the store.
             if self._stopping:
@@ -202,6 +195,19 @@ class DeliveryWorker:
             self._news.wait(_STORE_WAIT)
             self._news.clear()
             self._page.clear()
+
+    def _complain(self, attempt: Attempt, attempts: int) -> None:
+        """Log a failure: the 1st, 2nd, 4th, 8th … and the last, not one a minute for days."""
+        given_up = attempt.state is DeliveryState.FAILED
+        if given_up or attempts & (attempts - 1) == 0:
+            log.warning(
+                "alert not delivered",
+                channel=attempt.channel,
+                alert=attempt.alert_id,
+                attempts=attempts,
+                given_up=given_up,
+                error=attempt.error,
+            )
 
     def _committed(self, attempt: Attempt) -> bool:
         try:
