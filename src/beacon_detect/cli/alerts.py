@@ -60,7 +60,7 @@ def command(
     since: str | None,
     output: Output,
 ) -> None:
-    r"""Show the alerts that were raised, newest first.
+    """Show the alerts that were raised, newest first.
 
     An alert is new (a finding crossed the threshold), worse (it rose to a
     higher severity) or back (it returned after a silence).

@@ -146,7 +146,7 @@ def command(paths: tuple[str, ...], **options: Any) -> None:  # fmt: skip
       beacon-detect analyze capture.pcap
       beacon-detect analyze /opt/zeek/logs/2026-01-*
       beacon-detect analyze flows.csv.gz -o json --min-score 0.7 > beacons.json
-    """  # noqa: D301 (click wants the real backspace)
+    """
     found = _hunt(paths, options)
     rows = found.rows[: options["limit"] or (TABLE_ROWS if options["output"] == "table" else None)]
     _print(found, rows, options["output"])

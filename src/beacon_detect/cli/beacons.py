@@ -57,7 +57,7 @@ def command(
     since: str | None,
     output: Output,
 ) -> None:
-    r"""Show detected beacons, highest score first.
+    """Show detected beacons, highest score first.
 
     \b
     Example:

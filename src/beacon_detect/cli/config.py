@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group("config")
 def command() -> None:
-    r"""Check and show the configuration.
+    """Check and show the configuration.
 
     \b
     Example:
@@ -31,7 +31,7 @@ def command() -> None:
 @command.command("check")
 @config_option
 def check(config_file: Path | None) -> None:
-    r"""Check the configuration; each fault is told with file, line and column.
+    """Check the configuration; each fault is told with file, line and column.
 
     What the API changed and the environment sets is checked too. Exit code 0:
     OK; 78: refused.
@@ -52,7 +52,7 @@ def check(config_file: Path | None) -> None:
     help="Format: yaml or json.",
 )  # fmt: skip
 def show(config_file: Path | None, origin: bool, output: str) -> None:
-    r"""Show every setting in force; secrets are masked.
+    """Show every setting in force; secrets are masked.
 
     \b
     Example:

@@ -48,7 +48,7 @@ def command(
     dst_ip: str | None,
     output: Output,
 ) -> None:
-    r"""Show all tracked pairs, most connections first.
+    """Show all tracked pairs, most connections first.
 
     A pair is a source, a destination, its port and a protocol; SCORE is the
     highest score of its findings, if any.

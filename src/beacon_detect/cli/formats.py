@@ -83,11 +83,6 @@ def ago(text: str | None, now: datetime | None = None) -> str:
     return f"{duration(max(0.0, passed))} ago"
 
 
-def endpoint(address: str, port: int) -> str:
-    """Return ``address:port``, IPv6 addresses in brackets."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
 def plain(value: Any) -> str:
     """Return any value as safe text; nothing for None."""
     return clean(value)

@@ -51,7 +51,7 @@ LONG_CONNECTIONS = Listing(
 @list_options
 @click.pass_obj
 def command(session: Session, min_duration: float, output: Output) -> None:
-    r"""Show long single connections, longest first.
+    """Show long single connections, longest first.
 
     A connection that still lasts is marked OPEN and counts with its duration
     so far; `OPEN (unseen)` means that its sensor reports it no more.

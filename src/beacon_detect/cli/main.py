@@ -107,7 +107,7 @@ class _Verbs(click.Group):
 @click.version_option(__version__, prog_name=NAME)
 @click.pass_obj
 def cli(session: Session, host: str, port: int, token_file: Path | None, debug: bool) -> None:
-    r"""Find command-and-control beacons on this machine or network.
+    """Find command-and-control beacons on this machine or network.
 
     \b
     Example:

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 @config_option
 @click.pass_obj
 def command(session: Session, config_file: Path | None) -> None:
-    r"""Run the sensor (needs root or capabilities).
+    """Run the sensor (needs root or capabilities).
 
     Watches this host's connections with the process behind each, or an
     interface where data_plane.interface names one, and sends them to the
     control plane. Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
-    SIGTERM or Ctrl-C ends it; what is not sent yet stays in the spool.
+    SIGHUP reads the configuration again; SIGTERM or Ctrl-C ends it, and what
+    is not sent yet stays in the spool.
 
     \b
     Example:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @config_option
 @click.pass_obj
 def command(session: Session, config_file: Path | None) -> None:
-    r"""Run the control plane.
+    """Run the control plane.
 
     Takes telemetry, finds beacons, raises alerts and serves the API on
     control_plane.listen_address and listen_port (default 127.0.0.1:9090).

@@ -46,20 +46,27 @@ class Session:
         Raises
         ------
         PermissionMissingError
-            The token file cannot be read, or holds no token.
+            The token file cannot be read, or what is given is no token.
         """
         if self.token_file is None:
-            return os.environ.get(TOKEN_VARIABLE, "").strip()
+            text = os.environ.get(TOKEN_VARIABLE, "").strip()
+            return _checked(text, TOKEN_VARIABLE) if text else ""
+        place = f"token file {self.token_file}"
         try:
             with self.token_file.open("rb") as file:
-                text = file.read(MAX_TOKEN_BYTES + 1).decode("ascii", "replace").strip()
+                content = file.read(MAX_TOKEN_BYTES + 1)
         except OSError as error:
             raise PermissionMissingError(
-                f"token file {self.token_file}: cannot be read: {error.strerror}",
+                f"{place}: cannot be read: {error.strerror}",
                 hint="name a file that you may read with --token-file",
             ) from None
-        if not text or len(text) > MAX_TOKEN_BYTES or not text.isprintable() or " " in text:
-            raise PermissionMissingError(
-                f"token file {self.token_file}: must hold one token of printable characters"
-            )
-        return text
+        return _checked(content.decode("utf-8", "replace").strip(), place)
+
+
+def _checked(text: str, place: str) -> str:
+    printable = text.isascii() and text.isprintable() and " " not in text
+    if not text or len(text) > MAX_TOKEN_BYTES or not printable:
+        raise PermissionMissingError(
+            f"{place}: must hold one token of printable ASCII characters without spaces"
+        )
+    return text

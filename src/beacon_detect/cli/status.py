@@ -51,7 +51,7 @@ _CHANNELS = (
 )  # fmt: skip
 @click.pass_obj
 def command(session: Session, output: str) -> None:
-    r"""Show whether the system is live, its counters and losses.
+    """Show whether the system is live, its counters and losses.
 
     OFFLINE, with exit code 3, means that the control plane cannot be reached.
 

@@ -65,7 +65,7 @@ class Plan:
     help="Keep database, spool and alert file here, whatever the configuration says.",
 )  # fmt: skip
 def command(config_file: Path | None, state_dir: Path | None) -> None:
-    r"""Run sensor and control plane on this machine until Ctrl-C.
+    """Run sensor and control plane on this machine until Ctrl-C.
 
     The sensor needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; without
     them only the control plane runs. A second Ctrl-C does not wait for an
@@ -77,7 +77,9 @@ def command(config_file: Path | None, state_dir: Path | None) -> None:
       sudo beacon-detect up
       sudo beacon-detect up -c config/config.yaml --state-dir .state
     """
-    plan = make_plan(config_file, state_dir, os.environ, missing_capabilities())
+    plan = make_plan(
+        config_file, state_dir, os.environ, missing_capabilities(), as_root=os.geteuid() == 0
+    )
     environment = {**os.environ, **plan.variables}
     files = ["-c", str(config_file)] if config_file else []
     start = [sys.executable, "-P", "-m", "beacon_detect"]
@@ -94,10 +96,15 @@ def command(config_file: Path | None, state_dir: Path | None) -> None:
 
 
 def make_plan(
-    file: Path | None, state_dir: Path | None, environment: Mapping[str, str], missing: list[str]
+    file: Path | None,
+    state_dir: Path | None,
+    environment: Mapping[str, str],
+    missing: list[str],
+    *,
+    as_root: bool,
 ) -> Plan:
     """Return what to start; ConfigError when the configuration does not hold."""
-    from beacon_detect.config import Config, load_config, load_effective
+    from beacon_detect.config import Config, load_effective
 
     variables = {}
     if state_dir is not None:
@@ -111,9 +118,10 @@ def make_plan(
     loaded = load_effective(file, environment={**environment, **variables})
     plan = Plan(loaded.config, variables, missing=missing)
     _analyze_often(plan, loaded, Config(), environment)
-    _keep_alerts_writable(plan, Config())
+    if not as_root:
+        _keep_alerts_writable(plan, Config())
     _join(plan, Config(), environment)
-    plan.config = load_config(loaded.file, environment={**environment, **variables}).config
+    plan.config = load_effective(file, environment={**environment, **variables}).config
     return plan
 
 
@@ -135,7 +143,7 @@ def _analyze_often(
 def _keep_alerts_writable(plan: Plan, default: Config) -> None:
     """Move the alert file to the user's own state folder where the default one is root's."""
     path = plan.config.alerting.file.path
-    if os.geteuid() != 0 and path == default.alerting.file.path:
+    if path == default.alerting.file.path:
         own = Path(default.control_plane.data_dir).parent / "alerts.json"
         plan.variables[f"{_PREFIX}ALERTING__FILE__PATH"] = str(own)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,17 @@ _COLUMNS = (
     Column("mark", "MARK", 7),
     *(column for column in BEACONS.columns if column.title),
     Column("last_seen", "LAST SEEN", 12, ago),
+)
+_NARROW = tuple(replace(column, width=0) for column in _COLUMNS)
+_LEFT_AWAY = ("last_seen", "protocol", "connections", "severity")
+"""Columns that a narrow terminal goes without, one after the other."""
+
+_LAYOUTS = (
+    _COLUMNS,
+    *(
+        tuple(column for column in _NARROW if column.key not in _LEFT_AWAY[:number])
+        for number in range(len(_LEFT_AWAY) + 1)
+    ),
 )
 
 
@@ -76,7 +87,7 @@ def _change(before: dict[str, Any], beacon: dict[str, Any]) -> str:
     rank = SEVERITIES.index
     if (
         rank(beacon["severity"]) < rank(before["severity"])
-        or beacon["score"] >= before["score"] + WORSE_STEP
+        or round(beacon["score"] - before["score"], 6) >= WORSE_STEP
     ):
         return "WORSE"
     return "BACK" if (before["state"], beacon["state"]) == ("silent", "active") else ""
@@ -121,7 +132,7 @@ class View:
     def lines(self, width: int, height: int, *, colour: bool) -> list[str]:
         """Return the screen, at most ``height`` lines of ``width`` characters."""
         head = [self._state_line(), *self._counter_lines(), ""]
-        table = table_lines(_COLUMNS, self.beacons, colour=False) if self.beacons else []
+        table = self._table(width)
         room = max(0, height - len(head) - 3)
         shown = table[: room if len(table) <= room else room - 1]
         hidden = self.total - max(0, len(shown) - 2)
@@ -140,6 +151,16 @@ class View:
         """Return the same for a file or pipe: everything, without the hint on keys."""
         table = table_lines(_COLUMNS, self.beacons, colour=False) if self.beacons else []
         return [self._state_line(), *self._counter_lines(), "", *table, ""]
+
+    def _table(self, width: int) -> list[str]:
+        """Return the table in the widest layout that fits, else in the narrowest."""
+        if not self.beacons:
+            return []
+        tables = (table_lines(layout, self.beacons, colour=False) for layout in _LAYOUTS)
+        for table in tables:
+            if max(map(len, table)) <= width:
+                break
+        return table
 
     def _state_line(self) -> str:
         clock = f"{datetime.now().astimezone():%H:%M:%S}"
@@ -180,7 +201,7 @@ class View:
 )  # fmt: skip
 @click.pass_obj
 def command(session: Session, interval: float, limit: int) -> None:
-    r"""Watch beacons live; Ctrl-C ends it.
+    """Watch beacons live; Ctrl-C ends it.
 
     Findings that turned up since the start are marked NEW for a minute, those
     that rose WORSE, those that were silent and returned BACK. Where stdout is

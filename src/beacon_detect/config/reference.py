@@ -58,9 +58,9 @@ config/config.yaml:15:17: detection.cv_threshold: must be a number (got 'low')
 
 ## Reload
 
-`SIGHUP` makes the control plane read the file again, as a transaction: where anything is wrong, the old configuration
-stays in force and `beacon-detect status` says so. Settings marked *restart* keep their value until the next start.
-The sensor reads its configuration at start.
+`SIGHUP` makes control plane and sensor read the file again, as a transaction: where anything is wrong, the old
+configuration stays in force, and the log and `beacon-detect status` (for the control plane) say so. Settings marked
+*restart* keep their value until the next start.
 
 ## Settings
 """

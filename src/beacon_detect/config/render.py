@@ -29,8 +29,8 @@ _HEADER = """\
 # change. A commented setting has a default that depends on the machine. An unknown key or
 # a bad value is refused with its line. Check with:  beacon-detect config check -c FILE
 # An environment variable BEACON_DETECT_SECTION__KEY overrides the setting section.key.
-# In brackets: the unit, and "restart" where a change waits for the next start of the control
-# plane (others take effect on SIGHUP). The sensor reads its settings at start.
+# In brackets: the unit, and "restart" where a change waits for the next start; the others
+# take effect when the daemon gets SIGHUP.
 #
 # The defaults are declared in src/beacon_detect/config/schema.py; this file is generated
 # from there by `python -m beacon_detect.config.render --write`.
