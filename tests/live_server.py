@@ -127,10 +127,14 @@ class LiveServer:
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End the process with a signal and return its exit code."""
+        if self.child is not None and self.child.poll() is None:
+            self.child.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for the end of a process that was told to stop; return its exit code."""
         if self.child is None:
             return 0
-        if self.child.poll() is None:
-            self.child.send_signal(number)
         try:
             return self.child.wait(30)
         except subprocess.TimeoutExpired:

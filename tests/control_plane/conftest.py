@@ -19,6 +19,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         live.stop()
 
 
+@pytest.fixture(scope="session")
+def idle_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Give a running server that no test changes; all tests share it."""
+    live = LiveServer(tmp_path_factory.mktemp("idle-server"))
+    try:
+        yield live.start()
+    finally:
+        live.stop()
+
+
 @pytest.fixture
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """Give a server of the test's own, not started; it is stopped at the end."""

@@ -58,20 +58,28 @@ def serve(loaded: LoadedConfig) -> None:
     token = read_token(config.control_plane)
     limits = config.control_plane
     with (
-        _listener(limits.listen_address, limits.listen_port) as door,
+        listen(limits.listen_address, limits.listen_port) as door,
         _Signals(settings) as signals,
     ):
         log.info("control plane starts", version=__version__, pid=os.getpid())
         with ControlPlane(settings) as system:
             app = create_app(system, token=token)
-            log.info("control plane ready", address=_address(door), token=bool(token))
+            log.info("control plane ready", address=url(door), token=bool(token))
             asyncio.run(signals.run(app, door))
         log.info("control plane stopped")
 
 
 @contextmanager
-def _listener(address: str, port: int) -> Iterator[socket.socket]:
-    """Give a listening socket; connections wait in its queue until the server is ready."""
+def listen(address: str, port: int) -> Iterator[socket.socket]:
+    """Give a listening socket; connections wait in its queue until the server is ready.
+
+    Raises
+    ------
+    PermissionMissingError
+        The port is reserved for root.
+    BeaconError
+        It is taken, or the address is none of this machine's.
+    """
     host = "127.0.0.1" if address == "localhost" else address
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as door:
@@ -96,7 +104,8 @@ def _listener(address: str, port: int) -> Iterator[socket.socket]:
         yield door
 
 
-def _address(door: socket.socket) -> str:
+def url(door: socket.socket) -> str:
+    """Return the address under which a listening socket is reached."""
     host, port = door.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

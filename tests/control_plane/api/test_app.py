@@ -12,8 +12,8 @@ READS = ("health", "status", "beacons", "alerts", "connections", "long-connectio
 
 
 @pytest.fixture(scope="module")
-def document(server: LiveServer) -> dict[str, Any]:
-    return dict(server.fetch("/openapi.json"))
+def document(idle_server: LiveServer) -> dict[str, Any]:
+    return dict(idle_server.fetch("/openapi.json"))
 
 
 def test_every_documented_endpoint_is_described(document: dict[str, Any]) -> None:
@@ -62,13 +62,15 @@ def test_every_operation_has_a_summary_an_answer_and_a_problem(document: dict[st
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/docs/oauth2-redirect"])
-def test_there_is_no_page_that_loads_scripts_from_elsewhere(server: LiveServer, path: str) -> None:
-    assert server.get(path).status == 404
+def test_there_is_no_page_that_loads_scripts_from_elsewhere(
+    idle_server: LiveServer, path: str
+) -> None:
+    assert idle_server.get(path).status == 404
 
 
 @pytest.mark.parametrize("path", READS)
-def test_unknown_parameters_are_refused_by_name(server: LiveServer, path: str) -> None:
-    answer = server.get(f"{path}?limt=5")
+def test_unknown_parameters_are_refused_by_name(idle_server: LiveServer, path: str) -> None:
+    answer = idle_server.get(f"{path}?limt=5")
 
     assert answer.status == 400
     assert answer.headers["content-type"] == "application/problem+json"
@@ -77,10 +79,10 @@ def test_unknown_parameters_are_refused_by_name(server: LiveServer, path: str) -
 
 
 @pytest.mark.parametrize("path", ["analyze?now=1", "telemetry?sensor=x", "config?x=1"])
-def test_unknown_parameters_of_posts_are_refused_too(server: LiveServer, path: str) -> None:
-    assert server.ask("POST", path, b"{}", Content_Type="application/json").status == 400
+def test_unknown_parameters_of_posts_are_refused_too(idle_server: LiveServer, path: str) -> None:
+    assert idle_server.ask("POST", path, b"{}", Content_Type="application/json").status == 400
 
 
-def test_lists_carry_their_schema(server: LiveServer) -> None:
+def test_lists_carry_their_schema(idle_server: LiveServer) -> None:
     for path in READS[1:]:
-        assert server.fetch(path)["schema"] == f"beacon-detect.{path}/1"
+        assert idle_server.fetch(path)["schema"] == f"beacon-detect.{path}/1"

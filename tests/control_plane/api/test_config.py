@@ -108,29 +108,7 @@ def test_secrets_never_leave_the_server(server: LiveServer) -> None:
     assert stored["alerting"]["webhook"]["timeout"] == 3.0
 
 
-def test_changes_hold_after_a_restart_and_are_private(own_server: LiveServer) -> None:
-    own_server.start().post_json("config", {"detection": {"alert_threshold": 0.93}})
-    stored = own_server.folder / "data" / "config-overrides.yaml"
-    assert stat.S_IMODE(stored.stat().st_mode) == 0o600
-    own_server.stop()
-
-    own_server.start()
-
-    assert section(own_server, "detection")["alert_threshold"] == 0.93
-    assert own_server.fetch("status")["config"]["overrides"] == str(stored)
-
-
-def test_a_value_that_the_environment_sets_is_refused(own_server: LiveServer) -> None:
-    own_server.start(BEACON_DETECT_DETECTION__ALERT_THRESHOLD="0.6")
-
-    answer = own_server.post_json("config", {"detection": {"alert_threshold": 0.8}})
-
-    assert answer.status == 409
-    assert "BEACON_DETECT_DETECTION__ALERT_THRESHOLD" in answer.json["detail"]
-    assert section(own_server, "detection")["alert_threshold"] == 0.6
-
-
-def test_a_new_threshold_decides_at_once_what_counts_as_detected(own_server: LiveServer) -> None:
+def test_changes_hold_at_once_and_after_a_restart_and_are_private(own_server: LiveServer) -> None:
     own_server.start().send(beacon(jitter=0.15))
     own_server.analyze()
     assert own_server.fetch("status")["beacons_detected"] == 1
@@ -140,3 +118,15 @@ def test_a_new_threshold_decides_at_once_what_counts_as_detected(own_server: Liv
     assert own_server.fetch("status")["beacons_detected"] == 0
     assert own_server.fetch("beacons")["count"] == 0
     assert own_server.fetch("beacons?min_score=0.5")["count"] == 1
+    stored = own_server.folder / "data" / "config-overrides.yaml"
+    assert stat.S_IMODE(stored.stat().st_mode) == 0o600
+    own_server.stop()
+
+    own_server.start(BEACON_DETECT_DETECTION__CV_THRESHOLD="0.3")
+
+    assert section(own_server, "detection")["alert_threshold"] == 0.999
+    assert own_server.fetch("status")["config"]["overrides"] == str(stored)
+    answer = own_server.post_json("config", {"detection": {"cv_threshold": 0.2}})
+    assert answer.status == 409
+    assert "BEACON_DETECT_DETECTION__CV_THRESHOLD" in answer.json["detail"]
+    assert section(own_server, "detection")["cv_threshold"] == 0.3

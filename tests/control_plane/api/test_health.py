@@ -6,5 +6,5 @@ from beacon_detect import __version__
 from live_server import LiveServer
 
 
-def test_it_says_that_the_server_answers(server: LiveServer) -> None:
-    assert server.fetch("health") == {"status": "ok", "version": __version__}
+def test_it_says_that_the_server_answers(idle_server: LiveServer) -> None:
+    assert idle_server.fetch("health") == {"status": "ok", "version": __version__}

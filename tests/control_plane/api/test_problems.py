@@ -22,9 +22,9 @@ from live_server import LiveServer
     ],
 )
 def test_failures_are_problem_documents(
-    server: LiveServer, method: str, path: str, status: int, name: str
+    idle_server: LiveServer, method: str, path: str, status: int, name: str
 ) -> None:
-    answer = server.ask(method, path)
+    answer = idle_server.ask(method, path)
 
     assert answer.status == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -34,8 +34,8 @@ def test_failures_are_problem_documents(
     assert answer.json["detail"]
 
 
-def test_the_allowed_methods_are_named(server: LiveServer) -> None:
-    assert server.ask("DELETE", "beacons").headers["allow"] == "GET"
+def test_the_allowed_methods_are_named(idle_server: LiveServer) -> None:
+    assert idle_server.ask("DELETE", "beacons").headers["allow"] == "GET"
 
 
 def test_an_error_of_several_lines_lists_its_faults() -> None:

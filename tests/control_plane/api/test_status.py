@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from beacon_detect import __version__
 from beacon_detect.wire import ARROW_CONTENT_TYPE, encode_batch
 from live_server import LiveServer, beacon, noise
 from records_factory import make_header
 
 
-def test_a_fresh_server_has_seen_nothing(own_server: LiveServer) -> None:
-    status = own_server.start().fetch("status")
+@pytest.fixture(scope="module", autouse=True)
+def fresh(server: LiveServer) -> dict[str, Any]:
+    """Give the status before any record came."""
+    return dict(server.fetch("status"))
 
-    assert (status["status"], status["version"]) == ("running", __version__)
-    assert status["uptime_seconds"] > 0
+
+def test_a_fresh_server_has_seen_nothing(fresh: dict[str, Any]) -> None:
+    assert (fresh["status"], fresh["version"]) == ("running", __version__)
+    assert fresh["uptime_seconds"] > 0
     counters = ("events_received", "batches_received", "duplicate_batches", "connection_pairs", "beacons_detected", "alerts_generated")  # fmt: skip
-    assert [status[name] for name in counters] == [0] * 6
-    assert status["sensors"] == []
+    assert [fresh[name] for name in counters] == [0] * 6
+    assert fresh["sensors"] == []
 
 
 def test_records_batches_and_pairs_are_counted(server: LiveServer) -> None:

@@ -14,6 +14,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from beacon_detect.control_plane.analyzer import AnalysisFailedError
+from beacon_detect.control_plane.intake import (
+    BodyTooLargeError,
+    RecordFaultsError,
+    UnsupportedBodyError,
+)
 from beacon_detect.control_plane.settings import HiddenError, RefusedError
 from beacon_detect.control_plane.storage.writer import StoreBusyError, StoreClosedError
 from beacon_detect.errors import BeaconError, ConfigError, DataError, NotFoundError
@@ -35,6 +40,9 @@ _STATUS_OF: tuple[tuple[type[BeaconError], int, str], ...] = (
     (ConfigError, 400, "configuration-not-valid"),
     (RefusedError, 403, "change-refused"),
     (HiddenError, 409, "set-by-environment"),
+    (UnsupportedBodyError, 415, "media-type"),
+    (BodyTooLargeError, 413, "body-too-large"),
+    (RecordFaultsError, 422, "records-not-valid"),
     (DataError, 400, "data-not-valid"),
     (StoreBusyError, 503, "busy"),
     (StoreClosedError, 503, "stopping"),

@@ -46,6 +46,9 @@ MAX_TOKEN_BYTES = 4096
 BODIES_IN_FLIGHT = 2
 """Bodies of the greatest allowed size that may be in memory at once, over all requests."""
 
+DECODERS = 2
+"""Bodies decoded at once: each may grow to the greatest allowed size, and there is one writer."""
+
 
 def is_loopback(address: str) -> bool:
     """Return whether a listener on ``address`` is reachable from this machine only."""
@@ -161,6 +164,8 @@ class BodyReader:
     def __init__(self, limit: Callable[[], int]) -> None:
         self._limit = limit
         self._held = 0
+        self.decoding = asyncio.Semaphore(DECODERS)
+        """To be held while a body is decoded."""
         self.refused = 0
         """Requests turned away because too many bodies were in memory."""
 
