@@ -107,8 +107,8 @@ def test_equals_a_model_that_counts_record_by_record(
     batches: list[tuple[str, list[dict[str, Any]]]],
 ) -> None:
     table, model = PairTable(), Model()
-    for sensor, records in batches:
-        records = reports_first(records)
+    for sensor, unordered in batches:
+        records = reports_first(unordered)
         table.add(batch(sensor, records))
         # Of records of the same time the one further down counts as newer.
         for record in records:
