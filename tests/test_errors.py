@@ -6,7 +6,8 @@ from beacon_detect import errors
 
 
 def test_each_reaction_has_an_exit_code_of_its_own() -> None:
-    classes = [errors.BeaconError, *errors.BeaconError.__subclasses__()]
+    # Those of this module only: parts of the planes have further ones with a shared code.
+    classes = [kind for kind in vars(errors).values() if hasattr(kind, "exit_code")]
     codes = [c.exit_code for c in classes]
 
     assert len(set(codes)) == len(codes)

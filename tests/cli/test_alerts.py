@@ -30,14 +30,14 @@ def test_the_table_tells_when_what_and_where_it_went(ask: Callable[..., Any]) ->
         ]
     )
     assert row.startswith("  2026-01-31 06:10:04  new    94.2%   CRITICAL    10.0.0.100 ")
-    assert row.endswith("implantd  syslog: delivered, webhook: pending (3 attempts)")
+    assert row.endswith("implantd  syslog: delivered, webhook: pending (tried 3 times)")
 
 
 def test_csv_holds_the_deliveries_in_one_cell(ask: Callable[..., Any], api: Any) -> None:
     rows = list(csv.DictReader(io.StringIO(ask("alerts", "--csv").out)))
 
     assert set(rows[0]) == set(api.rows["alerts"][0])
-    assert rows[0]["deliveries"] == "syslog: delivered, webhook: pending (3 attempts)"
+    assert rows[0]["deliveries"] == "syslog: delivered, webhook: pending (tried 3 times)"
     assert rows[0]["time"] == "2026-01-31T06:10:04.000000Z"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from beacon_detect.config import OVERRIDES_NAME, Config, load_config
+from beacon_detect.config import OVERRIDES_NAME, Config, load_config, masked
 
 
 @pytest.fixture
@@ -120,3 +120,15 @@ def test_a_user_who_may_not_read_the_changes_is_told_so(tmp_path: Path, file: Pa
 
     assert (done.returncode, done.stdout) == (0, f"OK {file}\n")
     assert "changed through the API, if any, cannot be read by this user" in done.stderr
+
+
+def test_the_control_plane_means_the_same_file_and_hides_the_same_secrets(
+    file: Path, tmp_path: Path
+) -> None:
+    from beacon_detect.control_plane.settings import Settings
+
+    loaded = load_config(file, environment={})
+    settings = Settings(loaded, environment={})
+
+    assert settings.overrides == tmp_path / "data" / OVERRIDES_NAME
+    assert settings.masked() == masked(loaded.config)

@@ -15,7 +15,7 @@ from typing import Any
 import click
 import pytest
 
-from beacon_detect import __version__
+from beacon_detect import __version__, errors
 from beacon_detect.cli.main import SECTIONS, VERBS, _Verbs, cli, run
 from beacon_detect.errors import BeaconError, ExitCode
 
@@ -157,7 +157,7 @@ def failing(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(COMMANDS["status"], "callback", callback)
 
 
-ERRORS = [BeaconError, *BeaconError.__subclasses__()]
+ERRORS = [kind for kind in vars(errors).values() if hasattr(kind, "exit_code")]
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)

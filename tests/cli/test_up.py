@@ -119,6 +119,24 @@ def test_it_says_when_an_interface_or_nothing_is_watched(tmp_path: Path) -> None
     )
 
 
+def test_the_hint_can_be_typed_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "venv" / "beacon-detect"
+    script.parent.mkdir()
+    script.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+
+    def hint(called: str, path: str) -> str:
+        monkeypatch.setenv("PATH", path)
+        monkeypatch.setattr(sys, "argv", [called, "up"])
+        return next(line for line in announcement(Plan(Config())) if "look" in line).split()[1]
+
+    assert hint(str(script), "/usr/bin") == "venv/beacon-detect"
+    assert hint(str(script), str(script.parent)) == "beacon-detect"
+    monkeypatch.chdir("/")
+    assert hint(str(script), "/usr/bin") == str(script)[1:]
+    assert hint(f"{ROOT}/src/beacon_detect/__main__.py", "/usr/bin") == "python3"
+
+
 def without_capabilities() -> None:
     """Give up what the sensor needs; the program that is executed next starts without."""
     libc = ctypes.CDLL(None)

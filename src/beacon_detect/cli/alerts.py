@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def _deliveries(deliveries: list[dict[str, Any]] | None) -> str:
-    """Return ``syslog: delivered, webhook: pending (3 attempts)``."""
+    """Return ``syslog: delivered, webhook: pending (tried 3 times)``."""
     shown = []
     for delivery in deliveries or ():
         tried = delivery["attempts"] if delivery["state"] != "delivered" else 0
         shown.append(
             f"{delivery['channel']}: {delivery['state']}"
-            + (f" ({tried} attempts)" if tried else "")
+            + (f" (tried {tried} time{'s' if tried > 1 else ''})" if tried else "")
         )
     return clean(", ".join(shown))
 
