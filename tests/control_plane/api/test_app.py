@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
 
-from live_server import LiveServer
+from beacon_detect.control_plane.api import models, problems
+from beacon_detect.control_plane.api.problems import Problem
+from live_server import ROOT, LiveServer
 
 READS = ("health", "status", "beacons", "alerts", "connections", "long-connections", "config")
 
@@ -86,3 +90,50 @@ def test_unknown_parameters_of_posts_are_refused_too(idle_server: LiveServer, pa
 def test_lists_carry_their_schema(idle_server: LiveServer) -> None:
     for path in READS[1:]:
         assert idle_server.fetch(path)["schema"] == f"beacon-detect.{path}/1"
+
+
+PAGE = (ROOT / "docs" / "reference" / "api.md").read_text("utf-8")
+SHAPES = {
+    model.model_fields["schema_"].default: model
+    for model in (
+        models.AlertList,
+        models.BeaconList,
+        models.ConnectionList,
+        models.LongConnectionList,
+        models.Status,
+    )
+}
+
+
+def test_the_reference_page_names_every_path_parameter_and_field(document: dict[str, Any]) -> None:
+    names = set(document["paths"])
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            names |= {parameter["name"] for parameter in operation.get("parameters", ())}
+    for schema in document["components"]["schemas"].values():
+        names |= set(schema.get("properties", ()))
+    names -= {"Beacon-Sensor", "Beacon-Batch", "Content-Encoding"}  # on the page about telemetry
+
+    assert {name for name in names if name not in PAGE} == set()
+
+
+@pytest.mark.parametrize("example", re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+def test_the_answers_on_the_reference_page_have_the_shapes_of_today(example: str) -> None:
+    answer = json.loads(example)
+    kind = SHAPES.get(answer.get("schema"))
+    if kind is not None:
+        assert kind.model_validate(answer).model_dump() == answer
+    elif "title" in answer:
+        assert Problem.model_validate(answer).model_dump() == answer
+    else:
+        shape = {"ok": models.Health, "accepted": models.Accepted, "done": models.Analyzed}
+        assert shape[answer["status"]].model_validate(answer).model_dump() == answer
+
+
+def test_the_reference_page_names_every_kind_of_problem() -> None:
+    sources = (ROOT / "src" / "beacon_detect" / "control_plane" / "api").glob("*.py")
+    text = "".join(source.read_text("utf-8") for source in sources)
+    raised = set(re.findall(r"ProblemError\(\s*\d+,\s*\"([a-z-]+)\"", text))
+    mapped = {name for _, _, name in problems._STATUS_OF}
+
+    assert {name for name in raised | mapped if f"`{name}`" not in PAGE} == set()
