@@ -53,7 +53,7 @@ def _take_terminal() -> None:
 
 
 @contextmanager
-def on_a_terminal(*words: str) -> Iterator[Pty]:
+def on_a_terminal(*words: str, terminal_type: str = "xterm") -> Iterator[Pty]:
     """Run Python with a controlling terminal of its own."""
     terminal, line = pty.openpty()
     termios.tcsetwinsize(line, (24, 80))
@@ -61,7 +61,7 @@ def on_a_terminal(*words: str) -> Iterator[Pty]:
     child = subprocess.Popen(
         [sys.executable, *words], stdin=line, stdout=line, stderr=line, start_new_session=True,
         preexec_fn=_take_terminal,  # noqa: PLW1509 (one call, before any thread of the child)
-        env={**os.environ, "TERM": "xterm"},
+        env={**os.environ, "TERM": terminal_type},
     )  # fmt: skip
     try:
         yield Pty(terminal, line, child, before)

@@ -34,10 +34,12 @@ def test_columns_grow_for_ipv6(ask: Callable[..., Any], api: Any) -> None:
 def test_filters_are_sent_to_the_api(ask: Callable[..., Any], api: Any) -> None:
     ask("beacons", "--min-score", "0.8", "--limit", "7")
     ask("beacons")
+    ask("beacons", "--include-whitelisted")
 
     assert api.asked == [
         ("/api/v1/beacons", {"min_score": ["0.8"], "limit": ["7"]}),
         ("/api/v1/beacons", {"limit": ["100"]}),
+        ("/api/v1/beacons", {"include_whitelisted": ["true"], "limit": ["100"]}),
     ]
     assert ask("beacons", "--min-score", "80").code == 2
 
@@ -46,7 +48,7 @@ def test_csv_holds_every_field_of_the_api(ask: Callable[..., Any], api: Any) -> 
     done = ask("beacons", "--csv")
     rows = list(csv.DictReader(io.StringIO(done.out)))
 
-    assert set(rows[0]) == set(api.rows["beacons"][0]) - {"whitelisted"}
+    assert set(rows[0]) == set(api.rows["beacons"][0])
     assert (rows[0]["score"], rows[0]["interval_seconds"]) == ("0.942", "60.0")
     assert ask("beacons", "-o").out == done.out
 

@@ -135,6 +135,17 @@ def test_options_before_the_verb_choose_the_control_plane(
     assert cli("--port", "0", "beacons").code == ExitCode.USAGE
 
 
+@pytest.mark.parametrize("verb", ["up", "server", "sensor", "config"])
+@pytest.mark.parametrize("option", [["--port", "9090"], ["--host", "::1"]])
+def test_daemons_do_not_take_the_address_of_a_control_plane(
+    cli: Callable[..., Any], verb: str, option: list[str]
+) -> None:
+    done = cli(*option, verb)
+
+    assert done.code == ExitCode.USAGE
+    assert f"names a control plane to look at, which `{verb}` does not do" in done.err
+
+
 @pytest.mark.parametrize(
     ("words", "suggestion"),
     [(["beacon"], "'beacons'"), (["watc"], "'watch'"), (["--hosst", "x"], "--host")],
@@ -221,6 +232,15 @@ def test_a_reader_that_goes_away_ends_it_quietly(api: Any, words: list[str]) -> 
         code = child.wait(30)
 
     assert (code, err) == (ExitCode.BROKEN_PIPE, b"")
+
+
+def test_a_closed_stdout_is_no_failure() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$@" >&-', "sh", sys.executable, "-m", "beacon_detect", "--version"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_an_interrupted_request_ends_with_130(api: Any) -> None:

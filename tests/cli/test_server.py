@@ -41,7 +41,7 @@ def test_it_answers_every_verb_and_ends_as_asked(
             ["alerts", "--severity", "LOW", "--severity", "HIGH", "--since", "2026-01-31"],
             ["connections", "--src-ip", "10.0.0.1", "--dst-ip", "2001:db8::1"],
             ["long-conns", "--min-duration", "60"],
-            ["beacons", "-o", "json"],
+            ["beacons", "--include-whitelisted", "-o", "json"],
             ["alerts", "-o", "jsonl"],
             ["connections", "--csv"],
             ["long-conns", "-o"],

@@ -242,6 +242,14 @@ def test_a_control_plane_that_cannot_start_is_told_with_its_code(
     assert "error: the control plane ended with exit code" in running.text()
 
 
+def test_a_folder_that_cannot_be_made_is_told(cli: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = cli("up", "-c", config_file(tmp_path, 1), "--state-dir", tmp_path / "file" / "state")
+
+    assert done.code == 1
+    assert "cannot be made: Not a directory" in done.err
+
+
 def test_a_bad_configuration_starts_nothing(cli: Callable[..., Any], tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("detection: {a: 1}", "utf-8")

@@ -253,6 +253,16 @@ def test_on_a_terminal_it_leaves_the_terminal_as_it_was(api: Any, end: bytes) ->
         assert tty.seen.endswith(LEAVE)
 
 
+def test_a_dumb_terminal_gets_plain_reports(api: Any) -> None:
+    command = ["-m", "beacon_detect", "--host", "127.0.0.1", "--port", str(api.port)]
+    with on_a_terminal(*command, "watch", "--interval", "0.2", terminal_type="dumb") as tty:
+        tty.read(b"implantd")
+        os.write(tty.terminal, b"\x03")
+
+        assert tty.child.wait(20) == 0
+        assert b"\x1b" not in tty.drain()
+
+
 def test_a_wrong_token_is_told_before_the_terminal_is_taken(api: Any) -> None:
     api.token = "right"
     command = ["-m", "beacon_detect", "--host", "127.0.0.1", "--port", str(api.port)]

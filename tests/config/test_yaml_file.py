@@ -75,6 +75,12 @@ def test_an_empty_file_sets_nothing(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text).tree == {}
 
 
+def test_byte_order_marks_and_windows_line_ends_do_not_shift_places(tmp_path: Path) -> None:
+    layer = read(tmp_path, "\ufeffdetection:\r\n  cv_threshold: 0.2 # \u00fc\r\n".encode())
+
+    assert str(layer.values[("detection", "cv_threshold")]).endswith("c.yaml:2:17")
+
+
 def test_a_section_with_all_keys_commented_out_sets_nothing(tmp_path: Path) -> None:
     tree = read(tmp_path, "detection:\n#  cv_threshold: 1\nalerting:\n  syslog:\n").tree
 

@@ -33,7 +33,7 @@ BEACONS = Listing(
                 "current_score", "base_score", "cv_score", "periodicity_score", "jitter_score",
                 "dominant_period_seconds", "first_seen", "last_seen", "detected_at", "state",
                 "executable", "pid", "container", "sensor", "name", "direction", "bytes_out",
-                "bytes_in", "evidence", "id",
+                "bytes_in", "whitelisted", "evidence", "id",
             ),
         ),
     ),
@@ -48,6 +48,9 @@ BEACONS = Listing(
 )  # fmt: skip
 @severity_option
 @since_option
+@click.option(
+    "--include-whitelisted", is_flag=True, help="Show what the whitelist hides, too."
+)  # fmt: skip
 @list_options
 @click.pass_obj
 def command(
@@ -55,6 +58,7 @@ def command(
     min_score: float | None,
     severity: tuple[str, ...],
     since: str | None,
+    include_whitelisted: bool,
     output: Output,
 ) -> None:
     """Show detected beacons, highest score first.
@@ -65,6 +69,8 @@ def command(
       beacon-detect beacons --csv > beacons.csv
     """
     wanted: dict[str, Any] = {"min_score": min_score, "severity": list(severity) or None}
+    if include_whitelisted:
+        wanted["include_whitelisted"] = "true"
     with Client(session) as client:
         answer = client.get("beacons", since=since, limit=output.limit, **wanted)
     print_list(BEACONS, answer, output)

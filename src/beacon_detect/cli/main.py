@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NAME = "beacon-detect"
+LOOK = "Look at a control plane"
 
 
 class Verb(NamedTuple):
@@ -37,7 +38,7 @@ SECTIONS: dict[str, dict[str, Verb]] = {
     "Hunt in files": {
         "analyze": Verb("analyze", "Find beacons in captures and logs."),
     },
-    "Look at a control plane": {
+    LOOK: {
         "status": Verb("status", "Show whether the system is live, its counters and losses."),
         "beacons": Verb("beacons", "Show detected beacons, highest score first."),
         "alerts": Verb("alerts", "Show the alerts that were raised, newest first."),
@@ -105,8 +106,8 @@ class _Verbs(click.Group):
 )  # fmt: skip
 @click.option("--debug", is_flag=True, help="Show tracebacks of failures.")
 @click.version_option(__version__, prog_name=NAME)
-@click.pass_obj
-def cli(session: Session, host: str, port: int, token_file: Path | None, debug: bool) -> None:
+@click.pass_context
+def cli(context: click.Context, host: str, port: int, token_file: Path | None, debug: bool) -> None:
     """Find command-and-control beacons on this machine or network.
 
     \b
@@ -115,8 +116,17 @@ def cli(session: Session, host: str, port: int, token_file: Path | None, debug: 
       beacon-detect watch                    (in another)
       beacon-detect --host 192.0.2.7 beacons --min-score 0.8
     """
+    session: Session = context.obj
     session.host, session.port = host, port
     session.token_file, session.debug = token_file, debug
+    verb = context.invoked_subcommand
+    given = context.get_parameter_source
+    named = [o for o in ("host", "port") if given(o) is click.core.ParameterSource.COMMANDLINE]
+    if named and verb not in SECTIONS[LOOK]:
+        raise click.UsageError(
+            f"--{named[0]} names a control plane to look at, which `{verb}` does not do;"
+            " addresses to listen on and to send to are settings of the configuration"
+        )
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -127,9 +137,9 @@ def run(arguments: Sequence[str]) -> int:
             with cli.make_context(NAME, list(arguments), obj=session) as context:
                 cli.invoke(context)
         except click.exceptions.Exit as ended:
-            sys.stdout.flush()
+            _flush()
             return ended.exit_code
-        sys.stdout.flush()
+        _flush()
     except BrokenPipeError:
         # The reader went away (`| head`): nobody is left to tell. What is still
         # buffered must not fail again when the interpreter flushes at exit.
@@ -143,6 +153,11 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 (the last stop: every failure is told, none as a traceback)
         return _tell(error, session)
     return ExitCode.OK
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # closed by the caller: `>&-`
+        sys.stdout.flush()
 
 
 def _tell(error: Exception, session: Session) -> int:

@@ -109,7 +109,12 @@ def make_plan(
     variables = {}
     if state_dir is not None:
         folder = state_dir.absolute()
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BeaconError(
+                f"{folder}: cannot be made: {error.strerror}", hint="choose another --state-dir"
+            ) from None
         variables = {
             f"{_PREFIX}CONTROL_PLANE__DATA_DIR": str(folder / "data"),
             f"{_PREFIX}DATA_PLANE__SPOOL_DIR": str(folder / "spool"),

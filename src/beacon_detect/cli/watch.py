@@ -6,6 +6,7 @@ interval. A control plane that goes away is said so, and asked again.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -205,7 +206,7 @@ def command(session: Session, interval: float, limit: int) -> None:
 
     Findings that turned up since the start are marked NEW for a minute, those
     that rose WORSE, those that were silent and returned BACK. Where stdout is
-    no terminal, one plain report an interval is printed.
+    no terminal (or a dumb one), one plain report an interval is printed.
 
     \b
     Example:
@@ -214,7 +215,7 @@ def command(session: Session, interval: float, limit: int) -> None:
     view = View(session.server, interval)
     try:
         with Client(session, answer_seconds=ANSWER_SECONDS) as client:
-            if sys.stdout.isatty():
+            if sys.stdout.isatty() and os.environ.get("TERM") not in {None, "", "dumb"}:
                 _live(view, client, limit)
             else:
                 _plain(view, client, limit)
