@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -208,3 +209,25 @@ def test_a_lower_alert_threshold_alerts_from_the_next_pass_on(system: ControlPla
     assert len(system.detected()) == 1
     rows = system.store.query("SELECT count(*) AS alerts FROM alert").to_pylist()
     assert rows == [{"alerts": 1}]
+
+
+def test_the_log_level_is_changed_while_running(system: ControlPlane) -> None:
+    root = logging.getLogger()
+    before = root.level
+    try:
+        change(system, logging={"level": "error"})
+        assert root.level == logging.ERROR
+    finally:
+        root.setLevel(before)
+
+
+def test_changed_channels_are_used_from_the_next_alert_on(
+    system: ControlPlane, tmp_path: Path
+) -> None:
+    file = tmp_path / "alerts.json"
+
+    change(system, alerting={"file_enabled": True, "file_path": str(file)})
+    send(system, beacon(40))
+    system.analyzer.request().result(20)
+
+    eventually(lambda: file.is_file() and file.read_text("utf-8").count("\n") == 1)

@@ -16,7 +16,8 @@ router = APIRouter(tags=["findings"])
 @router.post("/analyze")
 async def analyze(_none: Annotated[Parameters, Query()], system: System) -> Analyzed:
     """Analyze every pair with new records now and say what was found."""
-    done = await asyncio.wrap_future(system.analyzer.request())
+    # Others may wait for the same pass, so a caller that goes away must not cancel it.
+    done = await asyncio.shield(asyncio.wrap_future(system.analyzer.request()))
     return Analyzed(
         run=done.run,
         pairs_analyzed=done.pairs,

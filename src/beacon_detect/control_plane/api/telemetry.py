@@ -75,7 +75,7 @@ async def receive_telemetry(
         # Compressed bodies grow when they are decoded, so only a few are at a time.
         async with bodies.decoding:
             batch, stored = await run_in_threadpool(_append, request, body, system)
-        done = await asyncio.wrap_future(stored)
+        done = await asyncio.shield(asyncio.wrap_future(stored))
     return Accepted(batch=batch, records=done.records, duplicate=done.duplicate)
 
 
