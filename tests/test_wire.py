@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from beacon_detect.errors import DataError
 from beacon_detect.records import record_schema
-from beacon_detect.wire import HEADER_KEY, BatchHeader, check_header, encode_batch, parse_header
+from beacon_detect.wire import (
+    HEADER_KEY,
+    BatchEncoder,
+    BatchHeader,
+    check_header,
+    encode_batch,
+    parse_header,
+)
+from records_factory import make_records
 
 identifiers = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=128)
 headers = st.builds(
@@ -49,3 +57,26 @@ def test_a_batch_carries_its_header_and_its_records() -> None:
 
     assert parse_header(stream.schema.metadata[HEADER_KEY]) == header
     assert stream.schema.remove_metadata() == record_schema()
+
+
+@given(st.lists(st.integers(1, 50), max_size=5), headers)
+def test_a_batch_encoded_in_pieces_reads_like_one_encoded_whole(
+    sizes: list[int], header: BatchHeader
+) -> None:
+    pieces = [
+        make_records(size, process=[f"{place}-{row % 3}" for row in range(size)])
+        for place, size in enumerate(sizes)
+    ]
+    encoder = BatchEncoder()
+    for piece in pieces:
+        for batch in piece.to_batches():
+            encoder.write(batch)
+    assert encoder.records == sum(sizes)
+    stream = pa.ipc.open_stream(encoder.finish(header))
+    read = stream.read_all()
+    read.validate(full=True)
+
+    assert parse_header(stream.schema.metadata[HEADER_KEY]) == header
+    assert stream.schema.remove_metadata() == record_schema()
+    whole = pa.concat_tables([record_schema().empty_table(), *pieces])
+    assert read.to_pylist() == whole.to_pylist()

@@ -43,12 +43,49 @@ def encode_batch(table: pa.Table, header: BatchHeader) -> bytes:
     """Return the zstd-compressed Arrow IPC stream of ``table`` (schema: ``record_schema``)."""
     import pyarrow as pa
 
-    metadata = {HEADER_KEY: json.dumps(asdict(header), separators=(",", ":")).encode()}
+    schema = record_schema().with_metadata(_header_metadata(header))
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)
-    with pa.ipc.new_stream(sink, record_schema().with_metadata(metadata), options=options) as out:
+    with pa.ipc.new_stream(sink, schema, options=options) as out:
         out.write_table(table)
     return bytes(sink.getvalue())
+
+
+class BatchEncoder:
+    """Encodes a batch piece by piece, so that a large one is never held uncompressed.
+
+    What :meth:`finish` returns reads like the result of :func:`encode_batch`,
+    with one Arrow record batch a piece.
+    """
+
+    def __init__(self) -> None:
+        import pyarrow as pa
+
+        self.records = 0
+        self._sink = pa.BufferOutputStream()
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        self._writer = pa.ipc.new_stream(self._sink, record_schema(), options=options)
+
+    def write(self, piece: pa.RecordBatch) -> None:
+        """Append records (schema: ``record_schema``)."""
+        self._writer.write_batch(piece)
+        self.records += piece.num_rows
+
+    def finish(self, header: BatchHeader) -> bytes:
+        """Return the batch under ``header``; the encoder is used up."""
+        self._writer.close()
+        stream = memoryview(self._sink.getvalue())
+        # The header belongs to the schema at the front but tells losses up to the end: an
+        # encapsulated schema message (Arrow columnar format, IPC) is exchanged for another.
+        plain = memoryview(record_schema().serialize())
+        if stream[: len(plain)] != plain:
+            raise RuntimeError("this version of PyArrow does not begin a stream with its schema")
+        front = record_schema().with_metadata(_header_metadata(header)).serialize()
+        return b"".join((front, stream[len(plain) :]))
+
+
+def _header_metadata(header: BatchHeader) -> dict[bytes, bytes]:
+    return {HEADER_KEY: json.dumps(asdict(header), separators=(",", ":")).encode()}
 
 
 def parse_header(text: bytes) -> BatchHeader:

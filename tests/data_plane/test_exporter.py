@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon_detect.config.schema import DataPlane
+from beacon_detect.data_plane.buffer import EncodedBatch
 from beacon_detect.data_plane.exporter import (
-    HANDOVER_BUFFERS,
+    HANDOVER_BATCHES,
     LONGEST_ANSWER,
     LONGEST_BACKOFF,
-    MAX_BATCH_RECORDS,
     Answer,
     Exporter,
     backoff,
     destination_of,
     judge,
-    split,
 )
 from beacon_detect.data_plane.losses import Loss, Losses
 from beacon_detect.data_plane.spool import Spool
 from beacon_detect.errors import ConfigError
-from beacon_detect.wire import ARROW_CONTENT_TYPE, BatchHeader
+from beacon_detect.wire import ARROW_CONTENT_TYPE, BatchHeader, encode_batch
 from records_factory import make_records
 from telemetry_receiver import Receiver, Request, accepted, receiver
 
@@ -59,8 +59,16 @@ class Parts:
         self.losses = Losses()
         self.spool = Spool(folder, max_bytes=1 << 30, max_age=1e9, losses=self.losses)
         destination = destination_of(DataPlane(control_plane_port=port, **config))
-        header = BatchHeader(sensor="s1", batch="", boot="b", mode="host", session="run")
-        self.exporter = Exporter(self.spool, destination, header, self.losses)
+        self.header = BatchHeader(sensor="s1", batch="", boot="b", mode="host", session="run")
+        self.exporter = Exporter(self.spool, destination, self.losses)
+
+    def encoded(self, table: pa.Table) -> EncodedBatch:
+        batch = self.spool.new_batch_id()
+        header = replace(self.header, batch=batch, losses=self.losses.totals())
+        return EncodedBatch(batch, table.num_rows, encode_batch(table, header))
+
+    def offer(self, table: pa.Table) -> bool:
+        return self.exporter.offer(self.encoded(table))
 
 
 @contextmanager
@@ -81,7 +89,7 @@ def ports(got: Receiver) -> list[int]:
 def test_records_arrive_with_the_sensors_header(tmp_path: Path) -> None:
     with receiver() as got, exporting(tmp_path, got.port) as parts:
         parts.losses.add(Loss.RING_FULL, 5)
-        assert parts.exporter.offer(make_records(3))
+        assert parts.offer(make_records(3))
         eventually(lambda: parts.exporter.idle, "all is sent")
 
         (request,) = got.requests
@@ -105,7 +113,7 @@ def test_batches_arrive_in_order_over_one_connection(tmp_path: Path) -> None:
     with receiver() as got, exporting(tmp_path, got.port) as parts:
         for number in range(1, 8):
             eventually(
-                lambda number=number: parts.exporter.offer(make_records(1, src_port=number)),
+                lambda number=number: parts.offer(make_records(1, src_port=number)),
                 "there is room",
             )
         eventually(lambda: parts.exporter.idle, "all is sent")
@@ -117,30 +125,10 @@ def test_batches_arrive_in_order_over_one_connection(tmp_path: Path) -> None:
 
 def test_a_heartbeat_is_a_batch_without_records(tmp_path: Path) -> None:
     with receiver() as got, exporting(tmp_path, got.port) as parts:
-        parts.exporter.offer(make_records(1).slice(0, 0))
+        parts.offer(make_records(1).slice(0, 0))
         eventually(lambda: got.accepted, "the heartbeat")
 
         assert got.requests[0].table.num_rows == 0
-
-
-@given(rows=st.sampled_from([0, 1, 5]), limit=st.integers(1, 6))
-def test_splitting_keeps_every_record(rows: int, limit: int) -> None:
-    table = make_records(max(rows, 1)).slice(0, rows)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("beacon_detect.data_plane.exporter.MAX_BATCH_RECORDS", limit)
-        parts = list(split(table))
-
-    assert pa.concat_tables(parts).equals(table)
-    assert all(part.num_rows <= limit for part in parts)
-    assert len(parts) == max(1, -(-rows // limit))
-
-
-def test_a_large_buffer_becomes_several_batches(tmp_path: Path) -> None:
-    with receiver() as got, exporting(tmp_path, got.port) as parts:
-        parts.exporter.offer(make_records(MAX_BATCH_RECORDS + 1))
-        eventually(lambda: len(got.accepted) == 2, "both batches")
-
-        assert [r.table.num_rows for r in got.requests] == [MAX_BATCH_RECORDS, 1]
 
 
 def test_while_the_control_plane_is_down_batches_wait_and_then_arrive(tmp_path: Path) -> None:
@@ -148,7 +136,7 @@ def test_while_the_control_plane_is_down_batches_wait_and_then_arrive(tmp_path: 
     with exporting(tmp_path, port) as parts:
         for number in (1, 2, 3):
             eventually(
-                lambda number=number: parts.exporter.offer(make_records(1, src_port=number)),
+                lambda number=number: parts.offer(make_records(1, src_port=number)),
                 "there is room",
             )
         eventually(lambda: parts.spool.waiting == 3, "all is spooled")
@@ -164,7 +152,7 @@ def test_while_the_control_plane_is_down_batches_wait_and_then_arrive(tmp_path: 
 def test_a_refusal_for_now_is_tried_again_with_the_same_batch(tmp_path: Path, status: int) -> None:
     with receiver() as got, exporting(tmp_path, got.port) as parts:
         got.answer = lambda _request: (status, b"no") if len(got.requests) < 2 else None
-        parts.exporter.offer(make_records(2))
+        parts.offer(make_records(2))
         eventually(lambda: parts.exporter.idle, "it is accepted in the end")
 
         assert len(got.requests) == 2
@@ -176,8 +164,8 @@ def test_a_refusal_for_now_is_tried_again_with_the_same_batch(tmp_path: Path, st
 def test_an_invalid_batch_is_set_aside_and_the_next_goes_on(tmp_path: Path, status: int) -> None:
     with receiver() as got, exporting(tmp_path, got.port) as parts:
         got.answer = lambda r: (status, b'{"detail": "bad"}') if r.table.num_rows == 2 else None
-        parts.exporter.offer(make_records(2))
-        parts.exporter.offer(make_records(3))
+        parts.offer(make_records(2))
+        parts.offer(make_records(3))
         eventually(lambda: parts.exporter.idle, "the second is accepted")
 
         assert [r.table.num_rows for r in got.requests] == [2, 3]
@@ -193,7 +181,7 @@ def test_an_invalid_batch_is_set_aside_and_the_next_goes_on(tmp_path: Path, stat
 def test_only_an_acknowledgement_of_this_very_batch_counts(tmp_path: Path, body: bytes) -> None:
     with receiver() as got, exporting(tmp_path, got.port) as parts:
         got.answer = lambda _request: (200, body) if len(got.requests) < 2 else None
-        parts.exporter.offer(make_records(1))
+        parts.offer(make_records(1))
         eventually(lambda: got.accepted, "the second answer is the right one")
 
         assert len(got.requests) == 2
@@ -208,7 +196,7 @@ def test_a_lost_answer_sends_the_same_batch_again(tmp_path: Path) -> None:
 
     with receiver() as got, exporting(tmp_path, got.port) as parts:
         got.answer = swallow
-        parts.exporter.offer(make_records(4))
+        parts.offer(make_records(4))
         eventually(lambda: parts.exporter.idle, "it is acknowledged")
 
         assert len(got.requests) == 2
@@ -226,7 +214,7 @@ def test_a_slow_control_plane_never_holds_up_the_caller(tmp_path: Path) -> None:
         began = time.monotonic()
         for number in range(1, 11):
             eventually(
-                lambda number=number: parts.exporter.offer(make_records(1, src_port=number)),
+                lambda number=number: parts.offer(make_records(1, src_port=number)),
                 "the spooler has room",
             )
         eventually(lambda: parts.spool.waiting == 10, "all is spooled")
@@ -239,20 +227,21 @@ def test_a_slow_control_plane_never_holds_up_the_caller(tmp_path: Path) -> None:
 
 def test_the_handover_is_bounded(tmp_path: Path) -> None:
     parts = Parts(tmp_path, free_port())
-    table = make_records(1)
+    batch = parts.encoded(make_records(1))
 
-    assert [parts.exporter.offer(table) for _ in range(HANDOVER_BUFFERS + 1)] == [
-        *[True] * HANDOVER_BUFFERS,
+    assert [parts.exporter.offer(batch) for _ in range(HANDOVER_BATCHES + 1)] == [
+        *[True] * HANDOVER_BATCHES,
         False,
     ]
+    assert not parts.exporter.offer(batch, wait=0.01)
     parts.spool.close()
 
 
 def test_a_stop_with_the_control_plane_down_is_quick_and_keeps_all(tmp_path: Path) -> None:
     began = time.monotonic()
     with exporting(tmp_path, free_port()) as parts:
-        parts.exporter.offer(make_records(1, src_port=1))
-        parts.exporter.offer(make_records(1, src_port=2))
+        parts.offer(make_records(1, src_port=1))
+        parts.offer(make_records(1, src_port=2))
     assert time.monotonic() - began < 5
 
     with receiver() as got, exporting(tmp_path, got.port):
@@ -265,7 +254,7 @@ def test_a_stop_gives_up_a_control_plane_that_hangs(tmp_path: Path) -> None:
     with receiver() as got:
         got.answer = lambda _request: (release.wait(PATIENCE), None)[1]
         with exporting(tmp_path, got.port, timeout=0.3) as parts:
-            parts.exporter.offer(make_records(1))
+            parts.offer(make_records(1))
             eventually(lambda: got.requests, "the request is under way")
             began = time.monotonic()
         assert time.monotonic() - began < 3
@@ -277,8 +266,8 @@ def test_a_stop_gives_up_a_control_plane_that_hangs(tmp_path: Path) -> None:
 def test_a_stop_sends_what_was_just_handed_over(tmp_path: Path) -> None:
     with receiver() as got:
         with exporting(tmp_path, got.port) as parts:
-            parts.exporter.offer(make_records(1, src_port=1))
-            parts.exporter.offer(make_records(1, src_port=2))
+            parts.offer(make_records(1, src_port=1))
+            parts.offer(make_records(1, src_port=2))
 
         assert ports(got) == [1, 2]
 
@@ -286,7 +275,7 @@ def test_a_stop_sends_what_was_just_handed_over(tmp_path: Path) -> None:
 def test_an_unwritable_spool_is_counted_at_the_stop(tmp_path: Path) -> None:
     with receiver() as got, exporting(tmp_path, got.port) as parts:
         (tmp_path / "waiting").rmdir()
-        parts.exporter.offer(make_records(3))
+        parts.offer(make_records(3))
         time.sleep(0.1)
         parts.exporter.check()
         parts.exporter.stop(10)
@@ -296,7 +285,7 @@ def test_an_unwritable_spool_is_counted_at_the_stop(tmp_path: Path) -> None:
 def test_the_spool_is_tried_again_when_it_was_not_writable(tmp_path: Path) -> None:
     with receiver() as got, exporting(tmp_path, got.port) as parts:
         (tmp_path / "waiting").rename(tmp_path / "away")
-        parts.exporter.offer(make_records(3))
+        parts.offer(make_records(3))
         time.sleep(0.1)
         (tmp_path / "away").rename(tmp_path / "waiting")
         eventually(lambda: got.accepted, "it is spooled and sent")
@@ -307,7 +296,7 @@ def test_the_spool_is_tried_again_when_it_was_not_writable(tmp_path: Path) -> No
 def test_the_death_of_a_thread_is_told(tmp_path: Path) -> None:
     parts = Parts(tmp_path, free_port())
     parts.exporter.start()
-    parts.exporter.offer("not a table")  # type: ignore[arg-type]
+    parts.exporter.offer("no batch")  # type: ignore[arg-type]
 
     def told() -> bool:
         try:
@@ -334,7 +323,7 @@ def test_the_token_is_sent_and_read_anew(tmp_path: Path, monkeypatch: pytest.Mon
         exporting(tmp_path / "spool", got.port, token_file=str(token)) as parts,
     ):
         got.answer = guard
-        parts.exporter.offer(make_records(1))
+        parts.offer(make_records(1))
         eventually(lambda: got.requests, "the first attempt")
         token.write_text("new\n")
         eventually(lambda: parts.exporter.idle, "the new token is used")
@@ -353,7 +342,7 @@ def test_a_token_file_that_is_away_for_a_moment_only_delays(
         exporting(tmp_path / "spool", got.port, token_file=str(token)) as parts,
     ):
         token.write_bytes(b"\xff")
-        parts.exporter.offer(make_records(1))
+        parts.offer(make_records(1))
         eventually(lambda: parts.exporter.statistics.failures == 1, "not readable as text")
         token.unlink()
         eventually(lambda: parts.exporter.statistics.failures == 2, "gone")

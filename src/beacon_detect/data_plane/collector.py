@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +38,7 @@ from beacon_detect.data_plane.state import read_boot_id, series_clock
 from beacon_detect.data_plane.sweep import SWEEP_INTERVAL, Sweeper, Timeouts
 from beacon_detect.errors import BeaconError
 from beacon_detect.logs import configure_logging, set_level
-from beacon_detect.records import SECOND, Kind, record_schema
+from beacon_detect.records import SECOND, Kind
 from beacon_detect.wire import BatchHeader
 
 if TYPE_CHECKING:
@@ -160,22 +162,23 @@ class Sensor:
             self._losses,
             Own(os.getpid(), config.control_plane_port),
         )
-        self._buffer = RecordBuffer(
-            self._decoder,
-            self._losses,
-            interval=config.export_interval,
-            capacity=config.max_buffer_size,
-        )
-        header = BatchHeader(
+        self._header = BatchHeader(
             sensor=config.sensor_name,
             batch="",
             boot=series.boot_id,
             mode="gateway" if config.interface else "host",
             session=self._spool.new_batch_id(),
         )
-        self._exporter = Exporter(self._spool, destination, header, self._losses)
+        self._buffer = RecordBuffer(
+            self._decoder,
+            self._losses,
+            self._new_header,
+            interval=config.export_interval,
+            capacity=config.max_buffer_size,
+        )
+        self._exporter = Exporter(self._spool, destination, self._losses)
         self._sweeper: Sweeper
-        self._last_export = 0.0
+        self._last_export = time.monotonic()
         self._poll = POLL_INTERVAL
         self._each_second = _Every(1.0)
         self._each_sweep = _Every(SWEEP_INTERVAL)
@@ -206,7 +209,10 @@ class Sensor:
             waiting=self._spool.waiting,
             open_before=inserted,
         )
-        self._export(time.monotonic(), heartbeat=True)
+        self._exporter.offer(self._buffer.heartbeat())
+
+    def _new_header(self) -> BatchHeader:
+        return replace(self._header, batch=self._spool.new_batch_id(), losses=self._losses.totals())
 
     def _take_snapshot(self, now: int) -> int:
         """Enter the connections that are open; those the kernel has met meanwhile are its own."""
@@ -232,14 +238,15 @@ class Sensor:
                 self._keep_time_and_counters()
             if self._each_sweep.due(now):
                 self._sweep()
-            self._export(now, heartbeat=now - self._last_export >= HEARTBEAT_INTERVAL)
+            self._export(now)
 
     def finish(self) -> None:
         """Take what the kernel still holds, report open connections once more, send or spool all."""
         try:
             self._read_ring()
             self._sweep(last=True)
-            self._buffer.hand_over(self._exporter.offer, last=True)
+            if not self._buffer.hand_over(partial(self._exporter.offer, wait=FINAL_EXPORT)):
+                self._losses.add(Loss.HANDOVER_FULL, len(self._buffer))
         finally:
             self._exporter.stop(FINAL_EXPORT)
         log.info(
@@ -269,14 +276,14 @@ class Sensor:
         counters = self._program.counters()
         self._buffer.add(self._sweeper.sweep(boot_now(), counters, last=last))
 
-    def _export(self, now: float, *, heartbeat: bool) -> None:
-        """Hand over what is due; else, asked to, an empty batch that says the sensor lives."""
+    def _export(self, now: float) -> None:
+        """Hand over what is due; in quiet times say that the sensor lives."""
         if self._buffer.is_due(now):
             if self._buffer.hand_over(self._exporter.offer):
                 self._last_export = now
         # Nothing is told by a heartbeat while batches wait for the control plane.
-        elif heartbeat and self._exporter.idle:
-            self._exporter.offer(record_schema().empty_table())
+        elif now - self._last_export >= HEARTBEAT_INTERVAL and self._exporter.idle:
+            self._exporter.offer(self._buffer.heartbeat())
             self._last_export = now
 
     def reload(self) -> None:

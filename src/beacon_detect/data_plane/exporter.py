@@ -1,9 +1,9 @@
-"""Takes full buffers, spools them, and sends the spool's oldest batch first until nothing waits.
+"""Takes batches, spools them, and sends the spool's oldest first until nothing waits.
 
 Two threads, so that a slow control plane never holds up the spooling and a
-slow disk never holds up the ring reader: the spooler (encode, write) and the
-sender (HTTP). The hand-over is bounded; when it is full :meth:`Exporter.offer`
-says so and the collector keeps or counts the records. A batch leaves the
+slow disk never holds up the ring reader: the spooler and the sender. The
+hand-over is bounded; when it is full :meth:`Exporter.offer` says so and the
+records stay where they are. A batch leaves the
 spool only when the answer names it as accepted, so delivery is at least once
 and the control plane tells re-sent batches by their id.
 """
@@ -16,7 +16,7 @@ import queue
 import random
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,21 +25,19 @@ import structlog
 
 from beacon_detect.data_plane.losses import Loss, Losses
 from beacon_detect.errors import ConfigError
-from beacon_detect.wire import ARROW_CONTENT_TYPE, BatchHeader, encode_batch
+from beacon_detect.wire import ARROW_CONTENT_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import httpx2
-    import pyarrow as pa
 
     from beacon_detect.config.schema import DataPlane
+    from beacon_detect.data_plane.buffer import EncodedBatch
     from beacon_detect.data_plane.spool import Spool, SpooledBatch
 
-MAX_BATCH_RECORDS = 100_000
-"""Records in one batch: 14 MB before compression, below any sensible request limit."""
-HANDOVER_BUFFERS = 2
-"""Full buffers that may wait for the spooler; each may hold ``max_buffer_size`` records."""
+HANDOVER_BATCHES = 4
+"""Batches that may wait for the spooler."""
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
 CONNECT_TIMEOUT = 5.0
@@ -161,15 +159,12 @@ class ExportStatistics:
 class Exporter:
     """The spooler and sender threads between the collector and the control plane."""
 
-    def __init__(
-        self, spool: Spool, destination: Destination, header: BatchHeader, losses: Losses
-    ) -> None:
+    def __init__(self, spool: Spool, destination: Destination, losses: Losses) -> None:
         self.statistics = ExportStatistics()
         self._spool = spool
         self._destination = destination
-        self._header = header
         self._losses = losses
-        self._handover: queue.Queue[pa.Table | None] = queue.Queue(HANDOVER_BUFFERS)
+        self._handover: queue.Queue[EncodedBatch | None] = queue.Queue(HANDOVER_BATCHES)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._spooled_all = threading.Event()
@@ -185,10 +180,10 @@ class Exporter:
         self._spooler.start()
         self._sender.start()
 
-    def offer(self, table: pa.Table) -> bool:
-        """Hand over a buffer (zero rows: a heartbeat) without waiting; False when there is no room."""
+    def offer(self, batch: EncodedBatch, *, wait: float = 0.0) -> bool:
+        """Hand over a batch; False when there is no room, even after ``wait`` seconds."""
         try:
-            self._handover.put_nowait(table)
+            self._handover.put(batch, block=wait > 0, timeout=wait or None)
         except queue.Full:
             return False
         return True
@@ -196,7 +191,7 @@ class Exporter:
     @property
     def idle(self) -> bool:
         """Whether everything handed over has been acknowledged."""
-        return self._handover.empty() and self._spool.waiting == 0
+        return self._handover.unfinished_tasks == 0 and self._spool.waiting == 0
 
     def check(self) -> None:
         """Raise the error that ended one of the threads, if one did."""
@@ -224,25 +219,22 @@ class Exporter:
             self._failure = error
 
     def _spool_all(self) -> None:
-        while (table := self._handover.get()) is not None:
-            for part in split(table):
-                self._spool_durably(part)
-                self._wake.set()
+        while (batch := self._handover.get()) is not None:
+            self._spool_durably(batch)
+            self._handover.task_done()
+            self._wake.set()
         self._spooled_all.set()
         self._wake.set()
 
-    def _spool_durably(self, table: pa.Table) -> None:
+    def _spool_durably(self, batch: EncodedBatch) -> None:
         """Write one batch, again and again while the disk refuses it; give up at the stop."""
-        batch = self._spool.new_batch_id()
-        header = replace(self._header, batch=batch, losses=self._losses.totals())
-        body = encode_batch(table, header)
         while True:
             try:
-                self._spool.write(batch, table.num_rows, body)
+                self._spool.write(batch.batch, batch.records, batch.body)
             except OSError as error:
                 log.warning("spool not writable", folder=str(self._spool.folder), error=str(error))
                 if self._stopping.wait(_SPOOL_RETRY):
-                    self._losses.add(Loss.SPOOL_UNWRITABLE, table.num_rows)
+                    self._losses.add(Loss.SPOOL_UNWRITABLE, batch.records)
                     return
             else:
                 return
@@ -318,9 +310,3 @@ def _client() -> httpx2.Client:
     return httpx2.Client(
         timeout=httpx2.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT), trust_env=False
     )
-
-
-def split(table: pa.Table) -> Iterator[pa.Table]:
-    """Yield ``table`` in pieces of at most :data:`MAX_BATCH_RECORDS`, each in one chunk."""
-    for start in range(0, max(table.num_rows, 1), MAX_BATCH_RECORDS):
-        yield table.slice(start, MAX_BATCH_RECORDS).combine_chunks()
