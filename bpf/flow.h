@@ -33,6 +33,14 @@ static __always_inline bool is_over(const struct flow_value *flow)
 	return flow->outcome > OUTCOME_ESTABLISHED;
 }
 
+/* Shifted, not indexed: verifiers are wary of computed addresses. */
+static __always_inline bool has_sent_fin(const struct flow_value *flow, __u8 side)
+{
+	__u32 both = flow->tcp_flags[0] | flow->tcp_flags[1] << 8;
+
+	return both >> (side ? 8 : 0) & TCP_FIN;
+}
+
 static __always_inline bool is_opening_syn(const struct packet *packet)
 {
 	return (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_SYN;
@@ -260,10 +268,8 @@ static __always_inline bool is_other_view(const struct packet *packet, const str
 static __always_inline bool is_revived(const struct flow_value *flow, const struct packet *packet,
 				       __u64 now)
 {
-	__u8 sent = packet->side ? flow->tcp_flags[1] : flow->tcp_flags[0];
-
 	return packet->payload && !(packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)) &&
-	       !(sent & TCP_FIN) && now - flow->last > LATE_DATA;
+	       !has_sent_fin(flow, packet->side) && now - flow->last > LATE_DATA;
 }
 
 /*
@@ -272,11 +278,9 @@ static __always_inline bool is_revived(const struct flow_value *flow, const stru
  */
 static __always_inline bool is_closed(const struct flow_value *flow, const struct sighting *seen)
 {
-	__u8 local = seen->local ? flow->tcp_flags[1] : flow->tcp_flags[0];
-
 	if (flow->tcp_flags[0] & flow->tcp_flags[1] & TCP_FIN)
 		return true;
-	return seen->process && seen->process->closed && (local & TCP_FIN);
+	return seen->process && seen->process->closed && has_sent_fin(flow, seen->local);
 }
 
 static __always_inline void continue_flow(const struct packet *packet, const struct sighting *seen,

@@ -61,8 +61,13 @@ _ETHERNET_TYPES: Final = frozenset({1, _LOOPBACK_TYPE})  # ARPHRD_ETHER
 _HEADERLESS_TYPES: Final = frozenset({65534, 768, 769, 776, 778})  # tun/wg, ipip, ip6ip6, sit, gre
 
 
-def find_cgroup_root() -> Path:
+def find_cgroup_root(mount_table: Path = Path("/proc/self/mountinfo")) -> Path:
     """Return where the cgroup v2 hierarchy is mounted, its root wherever it is visible.
+
+    Parameters
+    ----------
+    mount_table
+        In the format of ``mountinfo`` of proc(5).
 
     Raises
     ------
@@ -70,8 +75,8 @@ def find_cgroup_root() -> Path:
         There is no cgroup v2 mount.
     """
     mounts = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        # "36 35 0:32 / /sys/fs/cgroup rw,... - cgroup2 cgroup2 rw": see proc(5).
+    for line in mount_table.read_text("utf-8", "surrogateescape").splitlines():
+        # "36 35 0:32 / /sys/fs/cgroup rw,... - cgroup2 cgroup2 rw"
         fields, _, kind = line.partition(" - ")
         if kind.split(" ", 1)[0] == "cgroup2":
             root, point = fields.split(" ")[3:5]

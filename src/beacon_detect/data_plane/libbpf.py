@@ -31,6 +31,7 @@ from beacon_detect.errors import BeaconError, KernelUnsupportedError, Permission
 LIBRARY: Final = "libbpf.so.1"
 LOG_LINES: Final = 4000
 """Most lines of libbpf output kept; a refused program prints its whole verification."""
+_LOG_BYTES: Final = 1 << 24  # libbpf's own limit for the verifier's text, whose end matters
 HINT_LINES: Final = 12
 """Lines of it shown in an error message."""
 
@@ -94,7 +95,7 @@ class TestRunOptions(Structure):
 
 
 class ProgramInfo(Structure):
-    """``struct bpf_prog_info`` up to the name."""
+    """``struct bpf_prog_info``; kernels fill as much of it as they have."""
 
     _fields_ = (
         ("type", c_uint32),
@@ -109,6 +110,10 @@ class ProgramInfo(Structure):
         ("nr_map_ids", c_uint32),
         ("map_ids", c_uint64),
         ("name", ctypes.c_char * 16),
+        ("rest", ctypes.c_uint8 * 136),
+        ("verified_insns", c_uint32),
+        ("attach_btf_obj_id", c_uint32),
+        ("attach_btf_id", c_uint32),
     )
 
 
@@ -124,6 +129,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "bpf_object__find_map_by_name": (c_void_p, (c_void_p, c_char_p)),
     "bpf_object__find_program_by_name": (c_void_p, (c_void_p, c_char_p)),
     "bpf_map__fd": (c_int, (c_void_p,)),
+    "bpf_map__max_entries": (c_uint32, (c_void_p,)),
     "bpf_map__set_max_entries": (c_int, (c_void_p, c_uint32)),
     "bpf_map__set_initial_value": (c_int, (c_void_p, c_void_p, c_size_t)),
     "bpf_program__fd": (c_int, (c_void_p,)),
@@ -176,8 +182,8 @@ class Libbpf:
 
     def _keep(self, level: int, text: bytes, arguments: int) -> int:
         # va_list is passed by address on x86-64 and arm64, so a pointer carries it on.
-        buffer = ctypes.create_string_buffer(65536)
         if level == _PRINT_WARN:
+            buffer = ctypes.create_string_buffer(_LOG_BYTES)
             self._format(buffer, len(buffer), text, arguments)
             self.log.extend(buffer.value.decode(errors="replace").splitlines())
             del self.log[:-LOG_LINES]

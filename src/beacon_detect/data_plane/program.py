@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 OBJECT_FILE: Final = Path(__file__).with_name("beacon.bpf.o")
 CONFIG_MAP: Final = b".rodata.config"
 
-_CAPABILITIES: Final = {"CAP_BPF": 39, "CAP_NET_ADMIN": 12}
-_CAP_SYS_ADMIN: Final = 21  # carries CAP_BPF with it
+_CAPABILITIES: Final = {"CAP_BPF": 39, "CAP_NET_ADMIN": 12, "CAP_PERFMON": 38}
+_CAP_SYS_ADMIN: Final = 21  # carries CAP_BPF and CAP_PERFMON with it
 _RINGBUF: Final = 27  # BPF_MAP_TYPE_RINGBUF
 
 
@@ -54,7 +54,7 @@ class ProgramOptions:
     """What the kernel programs are loaded with; fixed until the next load."""
 
     ring_bytes: int = 16 << 20
-    """Size of the event ring: a power of two, at least a page."""
+    """Size of the event ring; rounded up to a power of two and at least a page."""
     flow_map_size: int = 65_536
     """Most flows tracked at once."""
     track_tcp: bool = True
@@ -93,7 +93,10 @@ class KernelProgram:
         self._links = Links(libbpf)
         self._counters = self._map("counters")
         self.options = options
-        self.ring = RingReader(self._map("events"), options.ring_bytes)
+        events = self._find_map("events")
+        # libbpf rounds the size up to what the kernel accepts.
+        ring_bytes = libbpf.call("bpf_map__max_entries", events)
+        self.ring = RingReader(libbpf.call("bpf_map__fd", events), ring_bytes)
         self.flows = FlowMap(libbpf, self._map("flows"), options.flow_map_size)
         self._closed = False
 
@@ -121,6 +124,8 @@ class KernelProgram:
         except KernelCallError as error:
             if handle:
                 libbpf.call("bpf_object__close", handle)
+            # A missing capability shows in many disguises, down to "no such helper".
+            _check_capabilities()
             raise explain(error, "loading the kernel programs") from error
 
     def attach_host(self, cgroup: Path | None = None) -> None:
@@ -222,9 +227,11 @@ class KernelProgram:
     ) -> None:
         self.close()
 
+    def _find_map(self, name: str) -> int:
+        return int(self._libbpf.call("bpf_object__find_map_by_name", self._handle, name.encode()))
+
     def _map(self, name: str) -> int:
-        found = self._libbpf.call("bpf_object__find_map_by_name", self._handle, name.encode())
-        return int(self._libbpf.call("bpf_map__fd", found))
+        return int(self._libbpf.call("bpf_map__fd", self._find_map(name)))
 
     def _program(self, name: str) -> int:
         found = self._libbpf.call("bpf_object__find_program_by_name", self._handle, name.encode())
@@ -260,8 +267,12 @@ def check_host(interface: str = "") -> list[str]:
     interface
         The interface to watch in gateway mode; empty for host mode.
     """
-    checks: list[Callable[[], object]] = [_check_object, _check_capabilities, _check_kernel]
-    checks.append(partial(hardware_type, interface) if interface else find_cgroup_root)
+    place = partial(hardware_type, interface) if interface else find_cgroup_root
+    # The kernel is asked only on behalf of a process that may: its refusal says less.
+    return _problems(_check_object, library, place, _check_capabilities) or _problems(_check_kernel)
+
+
+def _problems(*checks: Callable[[], object]) -> list[str]:
     problems = []
     for check in checks:
         try:
@@ -283,8 +294,10 @@ def _check_capabilities() -> None:
     """Raise PermissionMissingError naming the capabilities this process lacks."""
     status = Path("/proc/self/status").read_text()
     effective = int(status.partition("CapEff:")[2].split()[0], 16)
+    if effective >> _CAP_SYS_ADMIN & 1:
+        effective |= 1 << _CAPABILITIES["CAP_BPF"] | 1 << _CAPABILITIES["CAP_PERFMON"]
     missing = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
-    if missing and not effective >> _CAP_SYS_ADMIN & 1:
+    if missing:
         raise PermissionMissingError(
             f"this process lacks {' and '.join(missing)}",
             hint="run as root, or give the capabilities (systemd: AmbientCapabilities=)",
