@@ -7,6 +7,7 @@ documentation and unique-local ranges and exist only inside the namespaces.
 from __future__ import annotations
 
 import http.server
+import itertools
 import json
 import os
 import signal
@@ -26,8 +27,10 @@ import yaml
 
 T = TypeVar("T")
 
-CLIENT_V4, SERVER_V4 = "192.0.2.10", "192.0.2.20"
-CLIENT_V6, SERVER_V6 = "fd00:be::10", "fd00:be::20"
+_worlds = itertools.count()
+
+CLIENT_V4, SERVER_V4 = "198.51.100.10", "198.51.100.20"
+CLIENT_V6, SERVER_V6 = "fd00:beac::10", "fd00:beac::20"
 
 
 def run(*command: str) -> str:
@@ -64,16 +67,17 @@ class Namespaces:
     server_interface: str = "veth-server"
 
     def in_client(self) -> list[str]:
-        return ["ip", "netns", "exec", self.client]
+        return ["nsenter", f"--net=/run/netns/{self.client}"]
 
     def in_server(self) -> list[str]:
-        return ["ip", "netns", "exec", self.server]
+        return ["nsenter", f"--net=/run/netns/{self.server}"]
 
 
 @contextmanager
 def namespaces() -> Iterator[Namespaces]:
     """Make the namespaces, and remove them whatever happens."""
-    spaces = Namespaces(f"bd-client-{os.getpid()}", f"bd-server-{os.getpid()}")
+    world = f"{os.getpid()}-{next(_worlds)}"
+    spaces = Namespaces(f"bd-client-{world}", f"bd-server-{world}")
     try:
         for name in (spaces.client, spaces.server):
             run("ip", "netns", "add", name)
