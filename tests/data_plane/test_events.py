@@ -72,3 +72,9 @@ def test_delivery_bits_are_the_headers() -> None:
     for bit in ("START", "END"):
         value = getattr(events, f"DELIVERED_{bit}")
         assert re.search(rf"#define DELIVERED_{bit}\s+{value}\n", header)
+
+
+def test_the_reference_page_explains_every_counter() -> None:
+    page = (OBJECT_FILE.parents[3] / "docs" / "reference" / "kernel.md").read_text("utf-8")
+
+    assert [name for name in events.COUNTERS if f"| `{name}` |" not in page] == []
