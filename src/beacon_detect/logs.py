@@ -27,22 +27,6 @@ def configure_logging(config: Logging) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    terminal = config.format == "console" or (config.format == "auto" and sys.stderr.isatty())
-    renderers: list[Processor] = (
-        [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
-        ]
-        if terminal
-        else [
-            # Local variables (the default of both renderers) would show tokens and URLs.
-            structlog.processors.ExceptionRenderer(
-                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-            ),
-            structlog.processors.JSONRenderer(),
-        ]
-    )
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -57,7 +41,10 @@ def configure_logging(config: Logging) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(config),
+            ],
         )
     )
     root = logging.getLogger()
@@ -65,6 +52,26 @@ def configure_logging(config: Logging) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     set_level(config.level)
+
+
+def _renderers(config: Logging) -> list[Processor]:
+    """Return what turns an event into text: coloured lines for people, or JSON."""
+    import structlog
+
+    terminal = sys.stderr.isatty()
+    if config.format == "console" or (config.format == "auto" and terminal):
+        return [
+            structlog.dev.ConsoleRenderer(
+                colors=terminal, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
+    return [
+        # Local variables (the default of both renderers) would show tokens and URLs.
+        structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        ),
+        structlog.processors.JSONRenderer(),
+    ]
 
 
 def set_level(level: str) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from beacon_detect.control_plane.api import problems
 from beacon_detect.control_plane.api.problems import ProblemError, from_error
 from beacon_detect.errors import BeaconError, ConfigError
 from live_server import LiveServer
@@ -57,3 +62,23 @@ def test_headers_reach_the_answer() -> None:
 
     assert answer.headers["x-test"] == "1"
     assert answer.media_type == "application/problem+json"
+
+
+def test_a_fault_of_ours_is_a_problem_document_that_tells_no_details() -> None:
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/broken")
+    def broken() -> None:
+        raise ZeroDivisionError("secret detail")
+
+    async def ask() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get("/broken")
+
+    answer = asyncio.run(ask())
+
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "urn:beacon-detect:problem:fault"
+    assert "secret" not in answer.text
