@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beacon_detect.config.schema import DataPlane
@@ -37,6 +37,12 @@ from records_factory import make_records
 from telemetry_receiver import Receiver, Request, accepted, receiver
 
 PATIENCE = 20.0
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let retries come soon."""
+    monkeypatch.setattr("beacon_detect.data_plane.exporter.FIRST_BACKOFF", 0.05)
 
 
 def eventually(probe: Callable[[], Any], what: str) -> None:
@@ -386,6 +392,7 @@ def test_an_unreadable_token_file_is_refused(
         destination_of(DataPlane(token_file=str(tmp_path / "none")))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 10_000))
 def test_the_wait_grows_and_is_bounded(failures: int) -> None:
     shortest, longest = (backoff(failures, pick) for pick in (min, max))
@@ -394,6 +401,7 @@ def test_the_wait_grows_and_is_bounded(failures: int) -> None:
     assert backoff(failures + 1, max) >= longest
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(100, 599), st.binary(max_size=50))
 def test_only_success_or_a_fault_of_the_batch_is_final(status: int, body: bytes) -> None:
     answer, reason = judge(status, body, "B")

@@ -29,6 +29,7 @@ from beacon_detect.data_plane.clock import WallClock
 from beacon_detect.data_plane.decode import Decoder, Own
 from beacon_detect.data_plane.exporter import Exporter, destination_of
 from beacon_detect.data_plane.losses import Loss, Losses
+from beacon_detect.data_plane.memory import stay_small
 from beacon_detect.data_plane.program import KernelProgram, ProgramOptions
 from beacon_detect.data_plane.ring import STRIDE
 from beacon_detect.data_plane.signals import Signals
@@ -71,6 +72,7 @@ def run_sensor(loaded: LoadedConfig) -> None:
     BeaconError
         Something the sensor needs is missing; says what and what to do.
     """
+    stay_small()
     configure_logging(loaded.config.logging)
     with Signals() as signals, ExitStack() as stack:
         sensor = Sensor(loaded, stack)
