@@ -59,13 +59,13 @@ static __always_inline void add_packet(struct flow_value *flow, const struct pac
 {
 	/* Spelled out twice: an index computed into a map value is what verifiers refuse. */
 	if (packet->side) {
+		flow->tcp_flags[1] |= packet->tcp_flags;
 		atomic_add(&flow->bytes[1], packet->payload);
 		atomic_add(&flow->packets[1], segments);
-		flow->tcp_flags[1] |= packet->tcp_flags;
 	} else {
+		flow->tcp_flags[0] |= packet->tcp_flags;
 		atomic_add(&flow->bytes[0], packet->payload);
 		atomic_add(&flow->packets[0], segments);
-		flow->tcp_flags[0] |= packet->tcp_flags;
 	}
 }
 

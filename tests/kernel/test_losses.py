@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -95,16 +96,61 @@ def test_a_full_map_drops_the_oldest_flows_and_keeps_taking_new_ones(
     assert flows["key"]["port_b"].max() == 443 or flows["key"]["port_a"].max() == 3000
 
 
-def test_packets_in_parallel_are_all_counted(bench: Bench) -> None:
-    """Two threads run the program on one flow: test runs release the interpreter's lock."""
-    from concurrent.futures import ThreadPoolExecutor
+def in_parallel(bench: Bench, *frames: bytes, repeat: int = 1) -> None:
+    """Run the program on all frames at once: a test run releases the interpreter's lock."""
+    ready = threading.Barrier(len(frames))
 
+    def send(frame: bytes) -> None:
+        ready.wait()
+        bench.program.test_run("link_ingress", frame, repeat)
+
+    threads = [threading.Thread(target=send, args=(frame,)) for frame in frames]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_packets_in_parallel_are_all_counted(bench: Bench) -> None:
     each = 100_003
-    with ThreadPoolExecutor(2) as pool:
-        frames = [V4.udp(b"abc"), V4.back.udp(b"de")]
-        list(pool.map(lambda f: bench.program.test_run("link_ingress", f, each), frames))
+    in_parallel(bench, V4.udp(b"abc"), V4.back.udp(b"de"), repeat=each)
 
     assert bench.flow()["packets"].tolist() == [each, each]
     assert bench.flow()["bytes"].tolist() == [3 * each, 2 * each]
     assert bench.kinds() == [EventKind.START]
     assert bench.counted()["packets"] == 2 * each
+
+
+def test_first_packets_in_parallel_open_one_flow(bench: Bench) -> None:
+    for port in range(1, 151):
+        route = V4.with_port(port)
+        in_parallel(bench, route.tcp(SYN), route.tcp(SYN))
+
+    assert bench.counted()["opened"] == len(bench.events()) == 150
+    assert set(bench.flows()["value"]["packets"].sum(axis=1).tolist()) == {2}
+
+
+def test_both_fins_in_parallel_end_the_connection_once(bench: Bench) -> None:
+    for port in range(1, 151):
+        route = V4.with_port(port)
+        bench.send(route.tcp(SYN), route.back.tcp(SYN | ACK, ack=1001))
+        in_parallel(bench, route.tcp(FIN | ACK), route.back.tcp(FIN | ACK))
+        bench.send(route.tcp(ACK))
+
+    kinds = bench.kinds()
+    assert kinds.count(EventKind.END) == kinds.count(EventKind.START) == 150
+    assert bench.counted()["ended"] == 150
+
+
+def test_retries_in_parallel_deliver_a_start_once(narrow: Bench) -> None:
+    for port in range(1, 60):
+        narrow.send(V4.with_port(port).tcp(SYN))
+    delivered = len(narrow.program.ring.read())
+    for port in range(1, 60):
+        late = V4.with_port(port)
+        in_parallel(narrow, late.tcp(ACK), late.tcp(ACK), repeat=3)
+        delivered += len(narrow.program.ring.read())
+
+    assert delivered == 59
+    assert narrow.counted()["late_starts"] == narrow.counted()["ring_full"]
+    assert (narrow.flows()["value"]["started"] == DELIVERED_START).all()
