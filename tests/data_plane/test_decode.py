@@ -295,6 +295,13 @@ def test_take_is_indexing(index: list[int]) -> None:
     assert take(rows, chosen).dtype == FLOW
 
 
+def test_stamps_of_two_cpus_in_the_wrong_order_give_no_negative_duration() -> None:
+    row = rows_of(make_decoder().events(events([(Kind.END, Connection(first=9, last=7))]), NOW))[0]
+
+    assert row["duration"] == 0
+    assert row["time"] == 9 + OFFSET
+
+
 def test_addresses_read_as_text_again() -> None:
     row = rows_of(make_decoder().events(events([(1, Connection())]), NOW))[0]
 

@@ -220,7 +220,8 @@ class Decoder:
         sides = (swapped.astype(np.intp), 1 - swapped.astype(np.intp))
         rows = np.arange(len(flows))
         first = value["first"].astype(np.int64)
-        last = value["last"].astype(np.int64)
+        # Two CPUs may stamp a flow's packets in either order.
+        last = np.maximum(value["last"].astype(np.int64), first)
         begun = np.where(kinds == Kind.BURST, value["burst_first"].astype(np.int64), first)
         moment = np.where((kinds == Kind.START) | (kinds == Kind.BURST), begun, last)
         echo = (key["protocol"] == Protocol.ICMP) | (key["protocol"] == Protocol.ICMPV6)

@@ -13,6 +13,7 @@ import pytest
 
 from beacon_detect.data_plane.attribution.container import ContainerNames
 from beacon_detect.data_plane.attribution.process import (
+    LONGEST_TEXT,
     RECHECK_NS,
     TRUST_NS,
     Process,
@@ -132,6 +133,18 @@ def test_names_that_are_no_text_are_made_text(proc: FakeProc, table: ProcessTabl
 
     assert ask(table, at=2 * SECOND).executable == "/tmp/\\xff"
     assert ask(table, 8, b"\xfe\xff", at=SECOND).name == "\\xfe\\xff"
+
+
+def test_a_long_path_keeps_its_beginning_and_its_end(proc: FakeProc, table: ProcessTable) -> None:
+    for pid, letter in ((7, "d"), (8, "é"), (9, os.fsdecode(b"\xff"))):
+        path = f"/home/user/{'/'.join(letter * 800)}/implant (deleted)"
+        proc.start(pid, "x", path, at=SECOND)
+
+        executable = ask(table, pid, at=2 * SECOND).executable
+
+        assert LONGEST_TEXT - 10 < len(executable.encode()) <= LONGEST_TEXT
+        assert executable.startswith("/home/user/")
+        assert executable.endswith("/implant (deleted)")
 
 
 def test_the_table_is_bounded(proc: FakeProc) -> None:

@@ -29,6 +29,13 @@ TRUST_NS = 30 * SECOND
 
 Longer, and a reused id with the same name becomes likelier than a late record.
 """
+LONGEST_TEXT = 600
+"""Bytes kept of a name or path.
+
+Repeated in each record it would otherwise let a process with a path of 4 KiB
+make batches that are too large to be accepted.
+"""
+_CUT = "…"
 _TICK_NS = SECOND // os.sysconf("SC_CLK_TCK")
 _START_FIELD = 19
 """Field 22 of /proc/PID/stat (proc_pid_stat(5)), counted after the name's closing bracket."""
@@ -142,5 +149,12 @@ def _parse_stat(stat: bytes) -> tuple[str, int]:
 
 
 def _text(raw: bytes) -> str:
-    """Return file system bytes as text that is valid everywhere."""
-    return raw.decode("utf-8", "backslashreplace")
+    """Return file system bytes as text that is valid everywhere, its middle cut out when long."""
+    text = raw.decode("utf-8", "backslashreplace")
+    encoded = text.encode()
+    if len(encoded) <= LONGEST_TEXT:
+        return text
+    half = (LONGEST_TEXT - len(_CUT.encode())) // 2
+    return (
+        encoded[:half].decode("utf-8", "ignore") + _CUT + encoded[-half:].decode("utf-8", "ignore")
+    )
