@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from beacon_detect.readers.csv_file import CsvReader
+from beacon_detect.readers.pcap import PcapReader
 from beacon_detect.readers.zeek import ZeekJsonReader, ZeekReader
 
 if TYPE_CHECKING:
     from beacon_detect.readers.base import Reader
 
-READERS: tuple[Reader, ...] = (ZeekReader(), ZeekJsonReader(), CsvReader())
+READERS: tuple[Reader, ...] = (PcapReader(), ZeekReader(), ZeekJsonReader(), CsvReader())
 """Every format, most particular first."""
 
 
