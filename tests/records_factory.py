@@ -6,12 +6,21 @@ Shared by all tests of the control plane; not a test itself.
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from beacon_detect.records import SECOND, Kind, Protocol, hash_words, pack_address, record_schema
+from beacon_detect.records import (
+    SECOND,
+    Kind,
+    Protocol,
+    hash_words,
+    pack_address,
+    record_schema,
+    unpack_address,
+)
 from beacon_detect.wire import BatchHeader
 
 if TYPE_CHECKING:
@@ -65,6 +74,20 @@ def make_records(count: int = 0, *, interval: float = 60.0, **columns: Any) -> p
     ]
     assert not columns, f"unknown columns {sorted(columns)}"
     return pa.Table.from_arrays(arrays, schema=record_schema())
+
+
+def json_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the records as a JSON sender would write them, without loss of digits."""
+    rows = table.to_pylist()
+    for row in rows:
+        for name in ("time", "series_time"):
+            full, fraction = divmod(row[name], SECOND)
+            moment = datetime.fromtimestamp(full, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            row[name] = f"{moment}.{fraction:09d}Z"
+        row["duration"] = f"{row['duration'] // SECOND}.{row['duration'] % SECOND:09d}"
+        for name in ("src", "dst"):
+            row[name] = unpack_address(row[name])
+    return rows
 
 
 def make_header(sensor: str = "sensor-1", batch: str = "", **fields: Any) -> BatchHeader:

@@ -46,7 +46,7 @@ def decode_arrow(body: bytes, max_bytes: int) -> tuple[BatchHeader, pa.Table]:
         check_count(table.num_rows)
         table = table.select(record_schema().names)
         table.validate(full=True)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:  # names may be no UTF-8
         raise DataError(f"the body is not a valid Arrow IPC stream: {error}") from None
     _check_nulls(table)
     check_table(table, max_bytes)

@@ -65,6 +65,9 @@ def _nested_faults(body: bytes) -> Iterator[str]:
     except ValueError as error:
         yield f"the body is not valid JSON: {error}"
         return
+    if not isinstance(batch, dict):
+        yield f"the body must be an object, not {_described(batch)}"
+        return
     for name, value in batch.items():
         if name not in _BATCH_FIELDS:
             yield _unknown(name, _BATCH_FIELDS)

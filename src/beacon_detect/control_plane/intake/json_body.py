@@ -22,8 +22,8 @@ PEEK_BYTES = 65_536
 """How much of a body is looked at to see which fields are texts in it (times, protocols, …)."""
 
 _NULL_RECORD = re.compile(rb"[\[,]\s*null")
-_FRACTION = re.compile("requires scale|couldn't parse")
-_UNSEEN_FIELD = "unexpected field"
+_FRACTION = "requires scale"
+_JSON_SPACE = b" \t\r\n"
 
 
 def decode_ndjson(body: bytes) -> pa.Table:
@@ -47,8 +47,6 @@ def decode_batch(body: bytes) -> tuple[str, str, pa.Table]:
         Not such a batch, or unknown fields; RecordFaultsError for records at fault.
     """
     _check_records(body)
-    if not body.lstrip().startswith(b"{"):
-        raise DataError('the body must be an object like {"sensor": …, "batch": …, "records": […]}')
     check_count(sum(1 for _ in _NULL_RECORD.finditer(body)))
     parsed = _parse(body, nested=True)
     if parsed.num_rows != 1:
@@ -61,9 +59,18 @@ def decode_batch(body: bytes) -> tuple[str, str, pa.Table]:
 
 
 def _check_records(body: bytes) -> None:
-    """Refuse bodies without records, and those that would make too many rows."""
+    """Refuse bodies that are no text, have no records, or would make too many rows."""
     if not body or body.isspace():
         raise DataError("the body has no records")
+    if not body.isascii():
+        # The parser takes any bytes for text and fails only when they are looked at.
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"the body is not UTF-8 text (byte {error.start})") from None
+    # Besides being no record, a null at the very start makes the parser of PyArrow 26 crash.
+    if not body.lstrip(_JSON_SPACE).startswith(b"{"):
+        raise DataError("the body must be JSON objects: it does not begin with {")
     # Every row costs memory for all its columns, even an empty one: count before parsing.
     check_count(body.count(b"{"))
 
@@ -71,23 +78,29 @@ def _check_records(body: bytes) -> None:
 def _parse(body: bytes, *, nested: bool) -> pa.Table:
     import pyarrow as pa
 
-    start = body[:PEEK_BYTES]
-    # A column costs time for every record even when no record has it, so begin with those seen.
-    names = [name for name in FIELDS if b'"%s"' % name.encode() in start]
+    start, names = body[:PEEK_BYTES], _seen_fields(body[:PEEK_BYTES])
     exact = True
     while True:
         try:
             return _read(body, {name: _form(name, start, exact) for name in names}, nested=nested)
         except pa.ArrowInvalid as error:
             reason = str(error).removeprefix("JSON parse error: ")
-        if _UNSEEN_FIELD in reason and len(names) < len(FIELDS):
-            names = list(FIELDS)
-        elif _FRACTION.search(reason) and exact:
+        if len(names) < len(FIELDS):
+            # Perhaps a field comes up further down only.
+            start, names = body, list(FIELDS)
+        elif exact and _FRACTION in reason:
             # More digits than nanoseconds have, or whole numbers written as 443.0.
             exact = False
         else:
             break
     raise explain(body, nested=nested) or DataError(f"the body is not valid JSON: {reason}")
+
+
+def _seen_fields(start: bytes) -> list[str]:
+    """Return the fields to parse: a column costs time for every record even if none has it."""
+    return [
+        name for name, field in FIELDS.items() if field.required or b'"%s"' % name.encode() in start
+    ]
 
 
 def _form(name: str, start: bytes, exact: bool) -> Form:

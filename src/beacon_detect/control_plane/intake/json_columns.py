@@ -51,7 +51,8 @@ class Form(Enum):
         if self is Form.TEXT:
             return pa.string()
         if self is Form.INEXACT:
-            return pa.float64()
+            # More digits than any sender has; read with the precision of a double.
+            return pa.decimal256(76, 30)
         return pa.decimal128(38, 9 if self is Form.SECONDS else 0)
 
 

@@ -31,7 +31,7 @@ _packed = lru_cache(maxsize=65_536)(pack_address)
 
 def whole(name: str, column: pa.Array, faults: Faults) -> NDArray[np.int64]:
     """Read integers that fit 64 bits, sign included."""
-    if _is_decimal(column):
+    if _is_exact(column):
         low, high = _words(column)
         values = low.view(np.int64)
         bad = high != values >> 63
@@ -45,7 +45,7 @@ def whole(name: str, column: pa.Array, faults: Faults) -> NDArray[np.int64]:
 
 def unsigned(name: str, column: pa.Array, faults: Faults) -> NDArray[np.uint64]:
     """Read integers from 0 to 2**64 - 1."""
-    if _is_decimal(column):
+    if _is_exact(column):
         values, high = _words(column)
         bad = high != 0
     else:
@@ -58,7 +58,7 @@ def unsigned(name: str, column: pa.Array, faults: Faults) -> NDArray[np.uint64]:
 
 def seconds(name: str, column: pa.Array, faults: Faults) -> NDArray[np.int64]:
     """Read seconds with fractions; return nanoseconds."""
-    if _is_decimal(column):
+    if _is_exact(column):
         low, high = _words(column)
         values = low.view(np.int64)
         bad = high != values >> 63
@@ -165,10 +165,10 @@ def _note(
         faults.add(name, np.flatnonzero(bad), lambda row: f"{column[row].as_py()} is not {meaning}")
 
 
-def _is_decimal(column: pa.Array) -> bool:
+def _is_exact(column: pa.Array) -> bool:
     import pyarrow as pa
 
-    return bool(pa.types.is_decimal(column.type))
+    return bool(pa.types.is_decimal128(column.type))
 
 
 def _words(column: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -179,6 +179,7 @@ def _words(column: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
 
 
 def _floats(column: pa.Array) -> NDArray[np.float64]:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return np.asarray(pc.fill_null(column, 0.0))
+    return np.asarray(pc.fill_null(column.cast(pa.float64()), 0.0))
