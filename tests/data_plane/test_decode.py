@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from beacon_detect.data_plane.attribution.container import ContainerNames
 from beacon_detect.data_plane.attribution.process import ProcessTable
 from beacon_detect.data_plane.clock import WallClock
-from beacon_detect.data_plane.decode import CHUNK, Decoder, Own, StartLedger, flows_of, take
+from beacon_detect.data_plane.decode import (
+    CHUNK,
+    Decoder,
+    Own,
+    StartLedger,
+    flows_of,
+    keys_of,
+    take,
+)
 from beacon_detect.data_plane.events import EVENT, FLOW
 from beacon_detect.data_plane.losses import Losses
 from beacon_detect.data_plane.ring import STRIDE
@@ -293,6 +301,7 @@ def test_take_is_indexing(index: list[int]) -> None:
 
     assert take(rows, chosen).tobytes() == rows[chosen].tobytes()
     assert take(rows, chosen).dtype == FLOW
+    assert keys_of(rows, chosen).tobytes() == rows["key"][chosen].tobytes()
 
 
 def test_stamps_of_two_cpus_in_the_wrong_order_give_no_negative_duration() -> None:

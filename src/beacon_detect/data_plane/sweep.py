@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beacon_detect.data_plane.decode import take
+from beacon_detect.data_plane.decode import keys_of, take
 from beacon_detect.data_plane.events import DELIVERED_END, DELIVERED_START
 from beacon_detect.data_plane.losses import Loss, Losses
 from beacon_detect.records import SECOND, Kind, Outcome, Protocol
@@ -162,7 +162,7 @@ class Sweeper:
         self._decoder.ledger.renew(ids[undelivered & (starts | ~unknown)])
         kinds, rows = _reported(starts, plan)
         batches = self._decoder.flows(kinds, take(flows, rows), now)
-        self._deleted += self._map.delete(take(flows, np.flatnonzero(plan.deletes))["key"])
+        self._deleted += self._map.delete(keys_of(flows, np.flatnonzero(plan.deletes)))
         return batches
 
 
