@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from beacon_detect.data_plane.signals import Signals
+from beacon_detect.data_plane.signals import SAME_STOP, Signals
 
 
 def test_a_stop_ends_the_wait_at_once() -> None:
@@ -45,14 +45,15 @@ def test_a_second_stop_ends_a_process_that_does_not_heed_the_first() -> None:
         "from beacon_detect.data_plane.signals import Signals\n"
         "with Signals():\n"
         "    print('ready', flush=True)\n"
-        "    time.sleep(60)\n"
+        "    for _ in range(60): time.sleep(1)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()
+        child.send_signal(signal.SIGINT)
         child.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-        assert child.poll() is None
+        time.sleep(SAME_STOP + 0.2)
+        assert child.poll() is None, "both are one stop, as when Ctrl-C reaches a whole group"
         child.send_signal(signal.SIGTERM)
 
         assert child.wait(10) == -signal.SIGTERM

@@ -9,11 +9,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
+SAME_STOP = 0.5
+"""Seconds within which a second signal is the first one's echo.
+
+Ctrl-C reaches the whole process group, and a supervisor in it passes it on.
+"""
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -22,6 +28,7 @@ class Signals:
 
     def __init__(self) -> None:
         self._stop = threading.Event()
+        self._told = 0.0
         self._reload = False
         self._before: dict[signal.Signals, Any] = {}
 
@@ -50,11 +57,14 @@ class Signals:
         return asked
 
     def _on_stop(self, number: int, _frame: FrameType | None) -> None:
-        if self._stop.is_set():
+        now = time.monotonic()
+        if not self._stop.is_set():
+            self._told = now
+            self._stop.set()
+        elif now - self._told >= SAME_STOP:
             # Told twice: end now, by the signal itself. Kernel programs go with the process.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        self._stop.set()
 
     def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
         self._reload = True
