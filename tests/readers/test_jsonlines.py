@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon_detect.readers.base import Problems
-from beacon_detect.readers.jsonlines import parse_block
+from beacon_detect.readers.jsonlines import parse_block, pick_lines
 from beacon_detect.readers.lines import LineBlock
 
 SCHEMA = pa.schema(
@@ -58,3 +58,24 @@ def test_values_of_a_wrong_type_become_null_and_the_line_is_kept() -> None:
     objects = parse_block(LineBlock(json.dumps(value).encode(), 1), SCHEMA, "f", Problems())
 
     assert objects.table.to_pylist() == [{"n": 7, "f": None, "s": "3", "l": None, "o": None}]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(['{"event_type":"dns","x":1}', '{"a":2, "event_type" : "flow"}', "{}"]),
+            st.sampled_from(['{"event_type":3}', '{"other_type":"flow"}', "", "x_event_type"]),
+        ),
+        max_size=20,
+    )
+)
+def test_lines_are_picked_by_a_field(texts: list[str]) -> None:
+    block = LineBlock("\n".join(texts).encode(), 5)
+    picked, rest = pick_lines(block, b"event_type", [b"flow", b"dns", b"tls"])
+
+    for value in (b"flow", b"dns", b"tls"):
+        expected = [i for i, text in enumerate(texts, 5) if f'"{value.decode()}"' in text and '"event_type' in text]  # fmt: skip
+        assert picked[value].numbers.tolist() == expected
+        assert picked[value].data == b"".join(texts[i - 5].encode() + b"\n" for i in expected)
+    filled = [text for text in texts if len(text) > 1]
+    assert rest == sum('"event_type"' not in t or ":3" in t for t in filled)

@@ -98,6 +98,7 @@ def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None =
         A path does not exist, ``format`` is unknown, or the file contradicts it.
     """
     forced = _forced(options.format)
+    reading = ReadOptions(options.columns)
     inputs = expand(paths)
     collector = Collector(options.since_ns, options.until_ns)
     files: list[FileAccount] = []
@@ -107,7 +108,7 @@ def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None =
     before = 0
     for item in inputs:
         try:
-            account = _read(item, forced, options, collector, (before, total, progress))
+            account = _read(item, forced, reading, collector, (before, total, progress))
         except KeyboardInterrupt:
             interrupted = True
             break
@@ -139,7 +140,7 @@ def _forced(name: str) -> Reader | None:
 def _read(
     item: Input,
     forced: Reader | None,
-    options: HuntOptions,
+    options: ReadOptions,
     collector: Collector,
     report: tuple[int, int, Progress | None],
 ) -> FileAccount | None:
@@ -153,7 +154,7 @@ def _read(
         if reader is None:
             return None
         at_first = collector.records
-        for chunk in reader.read(source, problems, ReadOptions(options.columns)):
+        for chunk in reader.read(source, problems, options):
             collector.add(chunk)
             if progress is not None:
                 progress(item.label, before + source.taken, total, collector.records)

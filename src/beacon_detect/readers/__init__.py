@@ -8,14 +8,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from beacon_detect.readers.argus import ArgusReader
 from beacon_detect.readers.csv_file import CsvReader
+from beacon_detect.readers.joy import JoyReader
+from beacon_detect.readers.nfdump import NfdumpCsvReader, NfdumpJsonReader, NfdumpReader
 from beacon_detect.readers.pcap import PcapReader
+from beacon_detect.readers.suricata import SuricataReader
 from beacon_detect.readers.zeek import ZeekJsonReader, ZeekReader
 
 if TYPE_CHECKING:
     from beacon_detect.readers.base import Reader
 
-READERS: tuple[Reader, ...] = (PcapReader(), ZeekReader(), ZeekJsonReader(), CsvReader())
+READERS: tuple[Reader, ...] = (
+    PcapReader(),
+    NfdumpReader(),
+    ZeekReader(),
+    ZeekJsonReader(),
+    SuricataReader(),
+    JoyReader(),
+    NfdumpJsonReader(),
+    NfdumpCsvReader(),
+    ArgusReader(),
+    CsvReader(),
+)
 """Every format, most particular first."""
 
 

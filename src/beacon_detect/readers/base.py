@@ -10,10 +10,10 @@ A reader is one module and one line in :mod:`beacon_detect.readers`. It turns a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, MutableMapping
 
     import pyarrow as pa
 
@@ -60,6 +60,8 @@ class ReadOptions:
 
     columns: Mapping[str, str] = field(default_factory=dict)
     """Our column name -> the file's column name (``--map``); CSV only."""
+    shared: MutableMapping[str, Any] = field(default_factory=dict)
+    """What readers remember from one file of a run to the next."""
 
 
 class Reader(Protocol):

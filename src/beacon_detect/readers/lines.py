@@ -8,7 +8,7 @@ counted, otherwise one line could take all memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from beacon_detect.readers.base import Problems
-    from beacon_detect.readers.inputs import Source
 
 BLOCK_BYTES = 32 << 20
 """Large, because every block's distinct addresses are looked up once."""
@@ -45,8 +44,20 @@ class LineBlock:
         return np.flatnonzero((lengths > 0) & ~only_return) + self.first_line
 
 
+class Bytes(Protocol):
+    """What lines can be cut from: a source, or the output of a program."""
+
+    label: str
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, at most ``size``; nothing at the end."""
+
+    def unread(self, data: bytes) -> None:
+        """Put back bytes that were read too far."""
+
+
 def line_blocks(
-    source: Source, problems: Problems, block_bytes: int = BLOCK_BYTES
+    source: Bytes, problems: Problems, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[LineBlock]:
     """Yield the source as blocks of whole lines of about ``block_bytes``."""
     rest = b""
@@ -62,7 +73,7 @@ def line_blocks(
                 problems.note("a line is too long", f"{source.label}:{line}")
                 rest, line = b"", line + _skip_line(source, block_bytes)
             continue
-        block = rest + data[:cut]
+        block = b"".join((rest, memoryview(data)[:cut]))
         rest = data[cut:]
         yield LineBlock(block, line)
         line += block.count(b"\n")
@@ -70,7 +81,7 @@ def line_blocks(
         yield LineBlock(rest, line)
 
 
-def _skip_line(source: Source, block_bytes: int) -> int:
+def _skip_line(source: Bytes, block_bytes: int) -> int:
     """Drop everything up to the next newline; return 1 (lines dropped)."""
     while data := source.read(block_bytes):
         cut = data.find(b"\n") + 1
