@@ -44,6 +44,10 @@ def batch(sensor: str, records: list[dict[str, Any]]) -> CommittedBatch:
     return CommittedBatch.of(make_header(sensor), make_records(**columns))
 
 
+def last_seen(record: dict[str, Any]) -> int:
+    return int(record["time"] + record["duration"] * (record["kind"] == Kind.CONNECTION))
+
+
 class Model:
     """What a pair table must say, one record at a time."""
 
@@ -51,22 +55,28 @@ class Model:
         self.pairs: dict[str, dict[str, Any]] = {}
         self.counted: dict[tuple[str, int], list[int]] = {}
 
-    def add(self, sensor: str, record: dict[str, Any]) -> None:
+    def add(self, record: dict[str, Any]) -> None:
         pair = self.pairs.setdefault(
             record["dst"], {"connections": 0, "bytes_out": 0, "bytes_in": 0, "seen": {}}
         )
         kind, time, duration = record["kind"], record["time"], record["duration"]
         first = time - duration if kind in (Kind.END, Kind.UPDATE) else time
-        last = time + duration if kind == Kind.CONNECTION else time
+        last = last_seen(record)
         pair["connections"] += kind in (Kind.START, Kind.CONNECTION)
         pair["first_seen"] = min(pair.get("first_seen", first), first)
         pair["last_seen"] = max(pair.get("last_seen", last), last)
         self._bytes(pair, record)
+
+    def attribute(self, sensor: str, record: dict[str, Any]) -> None:
+        pair, last = self.pairs[record["dst"]], last_seen(record)
         attributes = {
-            "process": ("process", "executable", "pid"),
+            "process": ("process", "pid"),
             "container": ("container",),
             "name": ("name",),
         }
+        if record["process"] and last >= pair["seen"].get("process", 0):
+            changed = record["process"] != pair.get("process", "")
+            pair["executable"] = record["executable"] or ("" if changed else pair["executable"])
         for leader, names in attributes.items():
             if record[leader]:
                 self._newest(pair, leader, last, {name: record[name] for name in names})
@@ -112,7 +122,9 @@ def test_equals_a_model_that_counts_record_by_record(
         table.add(batch(sensor, records))
         # Of records of the same time the one further down counts as newer.
         for record in records:
-            model.add(sensor, record)
+            model.add(record)
+        for record in sorted(records, key=last_seen):
+            model.attribute(sensor, record)
 
     shown, total = table.top(100)
     assert total == len(table) == len(model.pairs)

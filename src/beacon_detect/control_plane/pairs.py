@@ -271,9 +271,12 @@ class PairTable:
         """Keep the newest attribution; a record that lacks one does not erase an older one."""
         named = {name: self._codes_of(table, name) for name in _TEXTS[:-1]}
         order = np.argsort(time, kind="stable")
-        process = {name: named[name] for name in ("process", "executable")}
-        process["pid"] = numbers(table, "pid")
-        self._newest(order, slots, time, "process", process)
+        process = {"process": named["process"], "pid": numbers(table, "pid")}
+        before = self._columns["process"][slots]
+        rows = self._newest(order, slots, time, "process", process)
+        self._keep_executable(
+            slots[rows], before[rows], process["process"][rows], named["executable"][rows]
+        )
         self._newest(order, slots, time, "container", {"container": named["container"]})
         self._newest(order, slots, time, "name", {"name": named["name"]})
         seen = {"sensor": sensors, "direction": numbers(table, "direction")}
@@ -286,8 +289,11 @@ class PairTable:
         time: NDArray[np.int64],
         leader: str,
         values: dict[str, NDArray[Any]],
-    ) -> None:
-        """Take ``values`` from the newest records in which the column ``leader`` is not empty."""
+    ) -> NDArray[np.int64]:
+        """Take ``values`` from the newest records in which the column ``leader`` is not empty.
+
+        Returns the rows of those records, oldest first.
+        """
         dates = self._columns[f"{leader}_time"]
         rows = order[values[leader][order] != 0]
         rows = rows[time[rows] >= dates[slots[rows]]]
@@ -295,6 +301,30 @@ class PairTable:
         dates[slots[rows]] = time[rows]
         for name, column in values.items():
             self._columns[name][slots[rows]] = column[rows]
+        return rows
+
+    def _keep_executable(
+        self,
+        slots: NDArray[np.int32],
+        before: NDArray[np.int32],
+        process: NDArray[np.int32],
+        executable: NDArray[np.int32],
+    ) -> None:
+        """Keep the executable known for a process while that process stays the pair's.
+
+        Short-lived processes are often gone before their executable can be
+        read. Rows ascend in time; ``before`` is each pair's process so far.
+        """
+        pairs, first, row_of = np.unique(slots, return_index=True, return_inverse=True)
+        final = self._columns["process"][pairs]
+        position = np.arange(len(slots))
+        broken = np.full(len(pairs), -1)
+        other = process != final[row_of]
+        np.maximum.at(broken, row_of[other], position[other])
+        changed = (before[first] != final) | (broken >= 0)
+        self._columns["executable"][pairs[changed]] = 0
+        known = (executable != 0) & (position > broken[row_of])
+        self._columns["executable"][slots[known]] = executable[known]
 
     def _codes_of(self, table: pa.Table, name: str) -> NDArray[np.int32]:
         codes, values = texts(table, name)
