@@ -6,6 +6,7 @@ their own traffic by its addresses, which exist only in their namespaces.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -147,21 +148,28 @@ def named_python(folder: Path, name: str) -> str:
     return str(link)
 
 
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    """A receiver of what one host sensor tells, for the tests that only look."""
+    quick = {"burst_idle": 0.2, "udp_idle_timeout": 1.0, "update_interval": 1.0}
+    folder = tmp_path_factory.mktemp("host")
+    with receiver() as got, sensor(folder, got.port, include_loopback=True, **quick):
+        yield got
+
+
 @pytest.mark.root
-def test_a_known_number_of_connections_is_told_exactly(tmp_path: Path, wire: Wire) -> None:
+def test_a_known_number_of_connections_is_told_exactly(
+    tmp_path: Path, wire: Wire, host: Receiver
+) -> None:
     implant = named_python(tmp_path, "implantd")
     began = time.time_ns()
-    with (
-        receiver() as got,
-        server(wire, 7001),
-        sensor(tmp_path, got.port) as watching,
-    ):
+    with server(wire, 7001):
         for address in (wire.far_v4, wire.far_v6):
             run_traffic(
                 wire.in_near(), "connect", address, "7001", str(CONNECTIONS), python=implant
             )
+        got = host
         eventually(lambda: len(told(got, 7001, Kind.END)) == 2 * CONNECTIONS, "every end is told")
-        assert watching.stop() == 0
 
         starts, ends = told(got, 7001, Kind.START), told(got, 7001, Kind.END)
         assert len(starts) == len(ends) == 2 * CONNECTIONS
@@ -183,12 +191,11 @@ def test_a_known_number_of_connections_is_told_exactly(tmp_path: Path, wire: Wir
 
 @pytest.mark.root
 def test_a_living_process_has_its_executable_and_a_burst_is_told(
-    tmp_path: Path, wire: Wire
+    wire: Wire, host: Receiver
 ) -> None:
+    got = host
     with (
-        receiver() as got,
         server(wire, 7002),
-        sensor(tmp_path, got.port, burst_idle=0.2),
         traffic(wire.in_near(), "hold", wire.far_v4, "7002") as holder,
     ):
         assert holder.stdout.readline().startswith("ready")
@@ -241,19 +248,15 @@ def test_connections_open_before_the_start_are_told_without_inventing_theirs(
 
 
 @pytest.mark.root
-def test_silence_ends_a_connection(tmp_path: Path, wire: Wire) -> None:
-    with (
-        receiver() as got,
-        sensor(tmp_path, got.port, udp_idle_timeout=1.0, update_interval=1.0),
-    ):
-        run_traffic(wire.in_near(), "datagrams", wire.far_v4, "7004", "13")
-        eventually(lambda: told(got, 7004, Kind.END), "the end is told")
+def test_silence_ends_a_connection(wire: Wire, host: Receiver) -> None:
+    run_traffic(wire.in_near(), "datagrams", wire.far_v4, "7004", "13")
+    eventually(lambda: told(host, 7004, Kind.END), "the end is told")
 
-        (start,), (end,) = told(got, 7004, Kind.START), told(got, 7004, Kind.END)
-        assert start["connection_id"] == end["connection_id"]
-        assert end["outcome"] == Outcome.UNANSWERED
-        assert (end["packets_out"], end["bytes_out"]) == (13, 13 * len(REQUEST))
-        assert end["duration"] < 1e9
+    (start,), (end,) = told(host, 7004, Kind.START), told(host, 7004, Kind.END)
+    assert start["connection_id"] == end["connection_id"]
+    assert end["outcome"] == Outcome.UNANSWERED
+    assert (end["packets_out"], end["bytes_out"]) == (13, 13 * len(REQUEST))
+    assert end["duration"] < 1e9
 
 
 @pytest.mark.root
@@ -286,23 +289,21 @@ def test_a_missing_interface_is_one_clear_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
-def test_the_sensors_own_export_is_left_out(tmp_path: Path) -> None:
-    with receiver() as got, sensor(tmp_path, got.port, include_loopback=True):
-        with socket.create_connection(("127.0.0.1", got.port)):
-            pass
-        eventually(lambda: told(got, got.port, Kind.START), "a stranger's connection is told")
-        time.sleep(0.5)
+def test_the_sensors_own_export_is_left_out(host: Receiver) -> None:
+    with socket.create_connection(("127.0.0.1", host.port)):
+        pass
+    eventually(lambda: told(host, host.port, Kind.START), "a stranger's connection is told")
+    time.sleep(0.5)
 
-        assert {r["pid"] for r in told(got, got.port)} == {os.getpid()}
+    assert {r["pid"] for r in told(host, host.port)} == {os.getpid()}
 
 
 @pytest.mark.root
-def test_a_sensor_without_traffic_shows_that_it_lives(tmp_path: Path) -> None:
-    with receiver() as got, sensor(tmp_path, got.port, track_tcp=False, track_udp=False):
-        eventually(lambda: got.requests, "the first heartbeat")
+def test_a_sensor_shows_at_once_that_it_lives(host: Receiver) -> None:
+    eventually(lambda: host.requests, "the first heartbeat")
 
-        assert got.requests[0].table.num_rows == 0
-        assert got.requests[0].header.session
+    assert host.requests[0].table.num_rows == 0
+    assert host.requests[0].header.session
 
 
 @pytest.mark.root
@@ -322,12 +323,9 @@ def test_a_stop_leaves_nothing_behind(tmp_path: Path, wire: Wire, how: signal.Si
 def loaded_programs(pid: int) -> list[str]:
     """Return the BPF programs that a process holds, by its open files."""
     found = []
-    try:
-        for file in Path(f"/proc/{pid}/fdinfo").iterdir():
-            text = file.read_text()
-            found += [line for line in text.splitlines() if line.startswith("prog_id")]
-    except FileNotFoundError:
-        return []
+    for file in Path("/proc").glob(f"{pid}/fdinfo/*"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found += [x for x in file.read_text().splitlines() if x.startswith("prog_id")]
     return found
 
 

@@ -233,6 +233,17 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
         Spool(tmp_path / "file" / "spool", max_bytes=LARGE, max_age=LONG, losses=Losses())
 
 
+def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "precious"
+    target.write_text("content")
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "lock").symlink_to(target)
+
+    with pytest.raises(PermissionMissingError, match="symbolic links"):
+        Spool(tmp_path / "spool", max_bytes=LARGE, max_age=LONG, losses=Losses())
+    assert target.read_text() == "content"
+
+
 def test_a_failed_write_leaves_no_draft(tmp_path: Path) -> None:
     with opened(tmp_path) as spool:
         batch = put(spool, b"one")

@@ -193,7 +193,7 @@ class Sensor:
         else:
             self._program.attach_host()
         now = boot_now()
-        inserted = 0 if config.interface else self._take_snapshot(now)
+        inserted = self._take_snapshot(now) if config.track_tcp and not config.interface else 0
         self._sweeper = Sweeper(
             self._program.flows,
             self._decoder,
@@ -219,8 +219,6 @@ class Sensor:
     def _take_snapshot(self, now: int) -> int:
         """Enter the connections that are open; those the kernel has met meanwhile are its own."""
         found = open_connections(now, include_loopback=self._config.include_loopback)
-        if not self._config.track_tcp or not len(found):
-            return 0
         inserted = self._program.flows.insert(found)
         flows = self._program.flows.snapshot()
         ours = flows[np.isin(self._decoder.ids(flows), self._decoder.ids(found))]

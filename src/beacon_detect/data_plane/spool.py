@@ -283,7 +283,9 @@ def _lock(folder: Path) -> int:
     """Take the folder for this process; the lock goes with the process, however it ends."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Not through a link: the sensor is root, and its process id goes into this file.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(folder / "lock", flags, 0o600)
     except OSError as error:
         raise PermissionMissingError(
             f"the spool folder {folder} cannot be used: {error.strerror}",

@@ -70,7 +70,8 @@ def _read_anchor(path: Path, boot_id: str) -> int | None:
 def write_durably(path: Path, content: bytes) -> None:
     """Write ``path`` so that after a crash it holds the old or the new content, whole."""
     draft = path.with_name(path.name + ".tmp")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(draft, flags, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
