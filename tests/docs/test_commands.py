@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -36,11 +37,23 @@ def commands() -> list[tuple[str, str]]:
     found: dict[tuple[str, str], None] = {}
     for page in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]:
         for block in _BLOCK.findall(page.read_text("utf-8")):
-            joined = block.replace("\\\n", " ")
-            for line in joined.splitlines():
+            lines = iter(block.replace("\\\n", " ").splitlines())
+            for line in lines:
                 if line.startswith("$ "):
-                    found.setdefault((str(page.relative_to(ROOT)), line[2:].strip()))
+                    command = line[2:].strip()
+                    while is_open(command):
+                        command += "\n" + next(lines)
+                    found.setdefault((str(page.relative_to(ROOT)), command))
     return list(found)
+
+
+def is_open(command: str) -> bool:
+    """Say whether a quote is still open, so that the command goes on in the next line."""
+    try:
+        shlex.split(command)
+    except ValueError:
+        return True
+    return False
 
 
 def beacon_records() -> list[dict[str, object]]:
@@ -110,8 +123,12 @@ def test_a_documented_command_works(
         command = command.replace("make ", "make -n ", 1)
     if command.startswith("pip install"):
         # The wheel is built and installed in tests/packaging.
-        command = command.replace("pip install", "python -m pip install --dry-run --no-deps", 1)
-    runs_on = bool(_RUNS_ON.search(command)) and "--help" not in command
+        command = command.replace(
+            "pip install",
+            "python -m pip install --dry-run --no-deps --no-index --no-build-isolation",
+            1,
+        )
+    runs_on = bool(_RUNS_ON.search(command)) and not re.search(r"--help|^make ", command)
     where = spaces.in_server() if runs_on and "watch" not in command else spaces.in_client()
     state = tmp_path if runs_on else folder
     with (tmp_path / "output").open("wb") as output:
