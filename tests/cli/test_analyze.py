@@ -109,3 +109,12 @@ def test_standard_input_is_read(flows: Path) -> None:
     )  # fmt: skip
 
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_a_report_is_written_and_named(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = flows.parent / "report.html"
+
+    assert run(["analyze", str(flows), "--report", str(path)]) == ExitCode.OK
+    assert "<!doctype html>" in path.read_text()
+    assert f"report written: {path}" in capsys.readouterr().err
+    assert run(["analyze", str(flows), "--report", "/nowhere/r.html"]) == ExitCode.FAILURE

@@ -17,7 +17,7 @@ from beacon_detect.cli.formats import clean, count, percent
 from beacon_detect.cli.options import SEVERITIES, since_moment
 from beacon_detect.cli.output import Column, table_lines, use_colour
 from beacon_detect.cli.progress import ProgressLine
-from beacon_detect.errors import ExitCode
+from beacon_detect.errors import BeaconError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +88,12 @@ class _Mapping(click.ParamType[tuple[str, str]]):
     help="Format of the list.",
 )
 @click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="Write a report, too: one self-contained page with pictures.",
+)
+@click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
     metavar="SCORE",
@@ -144,12 +150,14 @@ def command(paths: tuple[str, ...], **options: Any) -> None:  # fmt: skip
     \b
     Example:
       beacon-detect analyze capture.pcap
-      beacon-detect analyze /opt/zeek/logs/2026-01-*
+      beacon-detect analyze /opt/zeek/logs/2026-01-* --report report.html
       beacon-detect analyze flows.csv.gz -o json --min-score 0.7 > beacons.json
     """
     found = _hunt(paths, options)
     rows = found.rows[: options["limit"] or (TABLE_ROWS if options["output"] == "table" else None)]
     _print(found, rows, options["output"])
+    if options["report"] is not None:
+        _write_report(found, rows, options["report"])
     _tell(found)
     code = _exit_code(found, paths, options["fail_on"])
     if code:
@@ -274,3 +282,13 @@ def _exit_code(found: Hunt, paths: Sequence[str], fail_on: str | None) -> int:
     named = {str(Path(path)) for path in paths} | {"standard input"}
     unusable = not named.isdisjoint(found.unknown) or (found.unknown and not found.files)
     return ExitCode.DATA if unusable else ExitCode.OK
+
+
+def _write_report(found: Hunt, rows: Sequence[Row], path: Path) -> None:
+    from beacon_detect.hunt.report.page import write_report
+
+    try:
+        write_report(found, rows, path)
+    except OSError as error:
+        raise BeaconError(f"{path}: the report cannot be written: {error.strerror}") from error
+    click.echo(f"report written: {path}", err=True)

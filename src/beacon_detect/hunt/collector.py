@@ -119,6 +119,27 @@ class EventLog:
             batch = SeriesBatch(offsets, times, out.astype(np.int64), received.astype(np.int64))
             yield SeriesPart(rows[starts].astype(np.int64), batch)
 
+    def of_pairs(self, rows: NDArray[Any]) -> dict[int, tuple[NDArray[Any], ...]]:
+        """Return times, bytes out and bytes in of some pairs, in time order."""
+        found: dict[int, tuple[NDArray[Any], ...]] = {}
+        wanted = np.unique(rows)
+        chosen = [np.flatnonzero(np.isin(part[0], wanted)) for part in self._parts]
+        if not chosen:
+            return found
+        columns = [
+            np.concatenate(
+                [np.take(part[i], at) for part, at in zip(self._parts, chosen, strict=True)]
+            )
+            for i in range(4)
+        ]
+        order = np.lexsort((columns[1], columns[0]))
+        pairs, *rest = (np.take(column, order) for column in columns)
+        bounds = np.searchsorted(pairs, np.append(wanted, wanted[-1:] + 1))
+        for pair, low in zip(wanted.tolist(), bounds[:-1].tolist(), strict=True):
+            high = int(np.searchsorted(pairs, pair, "right"))
+            found[pair] = tuple(column[low:high] for column in rest)
+        return found
+
     def times_at(self, rows: NDArray[Any], times: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which (pair, time) are in the log."""
         wanted = np.unique(rows)

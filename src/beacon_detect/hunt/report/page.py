@@ -1,0 +1,235 @@
+"""The page: summary, ranked list, and a section for each finding with its pictures and evidence.
+
+One file, no script, no request to anywhere: it can be mailed, opened offline
+and printed. Everything that came from the network is escaped. Limit: pictures
+for the first :data:`DETAILED` findings; the list holds all that were asked for.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from beacon_detect import __version__
+from beacon_detect.analysis.severity import SEVERITIES
+from beacon_detect.hunt.report import charts
+from beacon_detect.hunt.report.views import View, spectrum, views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from beacon_detect.hunt.ranking import Row
+    from beacon_detect.hunt.run import Hunt
+
+DETAILED = 25
+TIMELINE_ROWS = 25
+STYLE = Path(__file__).with_name("style.css")
+
+
+def write_report(found: Hunt, rows: Sequence[Row], path: Path) -> None:
+    """Write the report of a hunt.
+
+    Parameters
+    ----------
+    found
+        The hunt.
+    rows
+        The rows to list, best first.
+    path
+        Where to write; replaced only when the whole page was written.
+    """
+    text = render(found, rows, datetime.now(UTC))
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, "utf-8")
+    part.replace(path)
+
+
+def render(found: Hunt, rows: Sequence[Row], now: datetime) -> str:
+    """Return the page."""
+    shown = rows[:DETAILED]
+    sections = [
+        _finding(rank, row, view)
+        for rank, (row, view) in enumerate(
+            zip(shown, views(found.collector, shown), strict=True), 1
+        )
+    ]
+    body = "".join(
+        [_header(found, now), _summary(found, rows), _table(found, rows), *sections, _method(), _inputs(found)]
+    )  # fmt: skip
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Beacon report</title><style>{STYLE.read_text('utf-8')}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
+    )
+
+
+def moment(ns: int) -> str:
+    """Return a time of the capture for people, in UTC."""
+    return datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _header(found: Hunt, now: datetime) -> str:
+    state = (
+        " The reading was interrupted: this is what was read until then."
+        if found.interrupted
+        else ""
+    )
+    return (
+        "<header><p class=brand>Beacon Detect</p><h1>Beacon report</h1>"
+        f"<p class=meta>{now:%Y-%m-%d %H:%M} UTC, version {escape(__version__)}.{state}</p></header>"
+    )
+
+
+def _summary(found: Hunt, rows: Sequence[Row]) -> str:
+    pairs = found.collector.pairs
+    counts = {name: sum(row.severity == name for row in found.rows) for name in SEVERITIES}
+    cards = "".join(
+        f'<div class="card {name.lower()}"><b>{count}</b><span>{name.capitalize()}</span></div>'
+        for name, count in counts.items()
+    )
+    facts = [
+        ("Connections and bursts", f"{found.collector.records:,}"),
+        ("Pairs", f"{len(pairs):,}"),
+        ("Pairs scored", f"{found.scored:,}"),
+        ("Left out by the allow file", f"{found.allowed:,}"),
+    ]
+    lead = "Nothing was found." if not rows else _lead(found, rows)
+    timeline = ""
+    if len(pairs) and pairs.column("connections").any():
+        first, last = int(pairs.column("first_seen").min()), int(pairs.column("last_seen").max())
+        facts.insert(0, ("From", moment(first)))
+        facts.insert(1, ("To (UTC)", moment(last)))
+        if rows:
+            drawn = rows[:TIMELINE_ROWS]
+            begin, end = min(r.first_seen for r in drawn), max(r.last_seen for r in drawn)
+            picture = charts.timeline_chart(drawn, begin, end)
+            timeline = f"<figure><figcaption>When the listed pairs were active</figcaption>{picture}</figure>"
+    listed = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts)
+    return (
+        f"<section class=summary><div><p class=lead>{lead}</p><div class=cards>{cards}</div>"
+        f"<dl class=facts>{listed}</dl></div>{timeline}</section>"
+    )
+
+
+def _lead(found: Hunt, rows: Sequence[Row]) -> str:
+    top = rows[0]
+    from_sources = len({row.src for row in found.rows})
+    name = f" ({escape(top.name)})" if top.name else ""
+    return (
+        f"{len(found.rows):,} {'pair checks' if len(found.rows) == 1 else 'pairs check'} in regularly,"
+        f" from {from_sources:,} {'source' if from_sources == 1 else 'sources'}. The most regular is"
+        f" {escape(top.src)} to {escape(top.dst)}{name}, every {charts.nice_time(top.interval)}."
+    )
+
+
+def _badge(row: Row) -> str:
+    return f'<span class="badge {row.severity.lower()}">{row.severity.capitalize()}</span>'
+
+
+def _destination(row: Row) -> str:
+    at = f"[{row.dst}]:{row.dport}" if ":" in row.dst else f"{row.dst}:{row.dport}"
+    name = f"<br><span class=name>{escape(row.name)}</span>" if row.name else ""
+    return f"{escape(at)} {escape(row.proto)}{name}"
+
+
+def _table(found: Hunt, rows: Sequence[Row]) -> str:
+    if not rows:
+        return f"<section><h2>Ranked list</h2><p>{escape(found.why_empty)}.</p></section>"
+    lines = "".join(
+        f"<tr><td class=n>{_link(rank, rank)}</td><td class=n>{row.risk:.0%}</td><td class=n>{row.score:.0%}</td>"
+        f"<td>{_badge(row)}</td><td>{escape(row.src)}</td><td>{_destination(row)}</td>"
+        f"<td class=n>{row.check_ins:,}</td><td class=n>{charts.nice_time(row.interval)} ±{row.jitter:.0%}</td>"
+        f"<td class=n>{row.sources:,}</td></tr>"
+        for rank, row in enumerate(rows, 1)
+    )
+    more = len(found.rows) - len(rows)
+    note = f"<p class=note>{more:,} more pairs are not listed.</p>" if more > 0 else ""
+    return (
+        "<section><h2>Ranked list</h2><table><thead><tr><th>#<th>Risk<th>Score<th>Severity<th>Source"
+        f"<th>Destination<th>Check-ins<th>Interval<th>Sources</tr></thead><tbody>{lines}</tbody></table>{note}</section>"
+    )
+
+
+def _link(rank: int, text: object) -> str:
+    return f'<a href="#f{rank}">{text}</a>' if rank <= DETAILED else str(text)
+
+
+def _finding(rank: int, row: Row, view: View) -> str:
+    found = spectrum(view.intervals, row.interval)
+    pictures = (
+        ("Check-ins, folded at the interval", charts.raster_chart(view, row)),
+        ("Intervals", charts.histogram_chart(view, row)),
+        ("Periodogram of the intervals", charts.spectrum_chart(found, row)),
+        ("Bytes per check-in", charts.sizes_chart(view)),
+    )
+    figures = "".join(f"<figure><figcaption>{t}</figcaption>{p}</figure>" for t, p in pictures)
+    facts = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in _facts(row, view))
+    name = f" <span class=name>{escape(row.name)}</span>" if row.name else ""
+    return (
+        f'<section class=finding id="f{rank}"><h2><span class=rank>{rank}</span>{escape(row.src)}'
+        f" <span class=arrow>to</span> {escape(row.dst)}:{row.dport} <small>{escape(row.proto)}</small>{name}{_badge(row)}</h2>"
+        f"<p class=evidence>{escape(row.evidence)}.</p><div class=figures>{figures}</div>"
+        f"<dl class=facts>{facts}</dl></section>"
+    )
+
+
+def _facts(row: Row, view: View) -> list[tuple[str, str]]:
+    hours = (row.last_seen - row.first_seen) / 1e9
+    return [
+        ("Risk, score", f"{row.risk:.0%}, {row.score:.0%} (base {row.base_score:.0%})"),
+        ("Parts of the base score", f"variation {row.cv_score:.0%}, periodicity {row.periodicity_score:.0%}, jitter {row.jitter_score:.0%}"),
+        ("Interval", f"{charts.nice_time(row.interval)} ±{row.jitter:.0%}, cv {row.cv:.2f}"),
+        ("Check-ins", f"{row.check_ins:,}, {row.missed:,} more explained as missed"),
+        ("Series", "connections" if row.series == "connections" else "bursts inside open connections"),
+        ("Connections", f"{row.connections:,}, {row.connections_per_check_in:.1f} per check-in"),
+        ("Active", f"{moment(row.first_seen)} to {moment(row.last_seen)} ({charts.nice_time(hours)})"),
+        ("Bytes", f"{charts.nice_bytes(row.bytes_out)} sent, {charts.nice_bytes(row.bytes_in)} received; {_size_note(view)}"),
+        ("Prevalence", (f"{row.sources:,} {'source talks' if row.sources == 1 else 'sources talk'} to this destination;"
+         f" this source talks to {row.destinations:,} {'destination' if row.destinations == 1 else 'destinations'}")),
+        ("Direction", row.direction),
+    ]  # fmt: skip
+
+
+def _size_note(view: View) -> str:
+    """Say how alike the sizes of the check-ins are: implants send the same again and again."""
+    values, counts = np.unique(view.bytes_out, return_counts=True)
+    share = int(counts.max()) / len(view.bytes_out)
+    if share >= 0.5:
+        return (
+            f"{share:.0%} of the check-ins sent {charts.nice_bytes(int(values[counts.argmax()]))}"
+        )
+    return f"{len(values):,} different sizes sent"
+
+
+def _method() -> str:
+    return (
+        "<section class=method><h2>How to read this</h2><p>A check-in is one wake-up of a program: one connection, or several"
+        " close together. The score says how regular the check-ins of a pair are; it does not say whether the program is wanted."
+        " Updates, time services, telemetry and monitoring are regular, too: look at the destination, at how many sources talk"
+        " to it, and at what the sizes do. In the first picture of a finding each tick is a check-in and each row a few intervals:"
+        " regular ones stand in columns. The band in the second is the interval with its jitter. In the third a line above the"
+        " dashed one is not chance. Missed check-ins are gaps that are a multiple of the interval.</p></section>"
+    )
+
+
+def _inputs(found: Hunt) -> str:
+    lines = "".join(
+        f"<tr><td>{escape(account.label)}</td><td>{escape(account.format)}</td><td class=n>{account.records:,}</td>"
+        f"<td>{escape('; '.join(f'{count:,} {reason}' for reason, count in account.problems.counts.items()) or 'none')}</td></tr>"
+        for account in found.files
+    )
+    unknown = (
+        f"<p class=note>Not read, in no known format: {escape(', '.join(found.unknown))}.</p>"
+        if found.unknown
+        else ""
+    )
+    return (
+        "<section><h2>What was read</h2><table><thead><tr><th>File<th>Format<th>Records<th>Not used</tr></thead>"
+        f"<tbody>{lines}</tbody></table>{unknown}</section>"
+    )
