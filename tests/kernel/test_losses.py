@@ -117,7 +117,7 @@ def test_packets_in_parallel_are_all_counted(bench: Bench) -> None:
 
     assert bench.flow()["packets"].tolist() == [each, each]
     assert bench.flow()["bytes"].tolist() == [3 * each, 2 * each]
-    assert bench.kinds() == [EventKind.START]
+    assert bench.kinds().count(EventKind.START) == 1
     assert bench.counted()["packets"] == 2 * each
 
 
