@@ -295,7 +295,7 @@ class PairTable:
         Returns the rows of those records, oldest first.
         """
         dates = self._columns[f"{leader}_time"]
-        rows = order[values[leader][order] != 0]
+        rows: NDArray[np.int64] = order[values[leader][order] != 0]
         rows = rows[time[rows] >= dates[slots[rows]]]
         # Rows ascend in time and NumPy lets the last of equal indices win.
         dates[slots[rows]] = time[rows]
