@@ -83,7 +83,7 @@ def test_a_beacon_alerts_once_however_many_passes(
     assert [alert["id"] for alert in server.fetch("alerts")["alerts"]] == [a["id"] for a in alerts]
 
 
-@pytest.mark.parametrize(("query", "count"), [("limit=1", 1), ("severity=CRITICAL", 2), ("severity=low", 0), ("since=2200-01-01T00:00:00Z", 0), ("since=2000-01-01T00:00:00%2B02:00", 2)])  # fmt: skip
+@pytest.mark.parametrize(("query", "count"), [("limit=1", 1), ("severity=CRITICAL", 2), ("severity=low", 0), ("severity=critical&severity=low", 2), ("severity=LOW&severity=HIGH", 0), ("since=2200-01-01T00:00:00Z", 0), ("since=2000-01-01T00:00:00%2B02:00", 2)])  # fmt: skip
 def test_alerts_can_be_filtered(
     told: tuple[LiveServer, list[dict[str, Any]]], query: str, count: int
 ) -> None:

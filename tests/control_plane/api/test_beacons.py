@@ -86,6 +86,7 @@ def test_severities_can_be_chosen(filled: LiveServer) -> None:
     assert len(critical) + sum(
         len(listed(filled, f"?severity={name}")) for name in ("HIGH", "MEDIUM", "LOW")
     ) == len(listed(filled))
+    assert listed(filled, "?severity=critical&severity=low") == critical
     assert filled.get("beacons?severity=WORST").status == 400
 
 

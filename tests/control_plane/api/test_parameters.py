@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from beacon_detect.control_plane.api.parameters import (
     Limited,
-    OneSeverity,
     Parameters,
+    Severities,
     Since,
     since_ns,
 )
@@ -34,7 +34,7 @@ def test_limits_are_bounded(limit: str) -> None:
 
 @pytest.mark.parametrize("text", ["high", "HIGH", "High"])
 def test_severities_are_read_in_any_case(text: str) -> None:
-    assert TypeAdapter(OneSeverity).validate_python(text) == "HIGH"
+    assert TypeAdapter(Severities).validate_python([text, "low"]) == ["HIGH", "LOW"]
 
 
 @given(st.datetimes(*RANGE, timezones=st.just(UTC)))

@@ -106,9 +106,10 @@ def test_alerts_are_filtered_by_severity_and_time(store: Store) -> None:
     told = [alert("HIGH", NOW), alert("LOW", NOW + SECOND), alert("HIGH", NOW + 2 * SECOND)]
     insert(store, *told)
 
-    assert listed(store, severity="HIGH") == [told[2].id, told[0].id]
+    assert listed(store, severities=["HIGH"]) == [told[2].id, told[0].id]
+    assert len(listed(store, severities=["HIGH", "LOW"])) == 3
     assert listed(store, since=NOW + SECOND) == [told[2].id, told[1].id]
-    assert listed(store, severity="HIGH", since=NOW + SECOND) == [told[2].id]
+    assert listed(store, severities=["HIGH"], since=NOW + SECOND) == [told[2].id]
 
 
 def test_hidden_alerts_do_not_count_towards_the_limit(store: Store) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from beacon_detect.control_plane.api.models import Alert, AlertList
-from beacon_detect.control_plane.api.parameters import Limited, OneSeverity, Since, System, since_ns
+from beacon_detect.control_plane.api.parameters import Limited, Severities, Since, System, since_ns
 from beacon_detect.control_plane.storage import alert_store
 
 router = APIRouter(tags=["alerts"])
@@ -16,7 +16,7 @@ router = APIRouter(tags=["alerts"])
 class AlertParameters(Limited):
     """Which alerts to list."""
 
-    severity: OneSeverity = None
+    severity: Severities
     since: Since = None
 
 
@@ -26,7 +26,7 @@ def list_alerts(wanted: Annotated[AlertParameters, Query()], system: System) -> 
     found = alert_store.list_alerts(
         system.store,
         limit=wanted.limit,
-        severity=wanted.severity,
+        severities=wanted.severity,
         since=since_ns(wanted.since),
         hidden=lambda src, dst, port: system.whitelist.hidden_text(src, dst, port).tolist(),
     )

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query
 from beacon_detect.control_plane.api.models import Beacon, BeaconDetail, BeaconList
 from beacon_detect.control_plane.api.parameters import (
     Limited,
-    OneSeverity,
     Parameters,
+    Severities,
     Since,
     System,
     since_ns,
@@ -30,7 +30,7 @@ class BeaconParameters(Limited):
     min_score: float | None = Query(
         None, ge=0, le=1, description="Least score; default: detection.alert_threshold"
     )
-    severity: OneSeverity = None
+    severity: Severities
     since: Since = None
     include_whitelisted: bool = Query(False, description="Also list what the whitelist hides")
 
@@ -47,7 +47,7 @@ def list_beacons(wanted: Annotated[BeaconParameters, Query()], system: System) -
         for finding in system.analyzer.findings()
         if finding.score >= least
         and finding.last_seen >= oldest
-        and (wanted.severity is None or finding.severity == wanted.severity)
+        and (not wanted.severity or finding.severity in wanted.severity)
     ]
     hidden = system.whitelist.hidden_text(
         [f.src for f in found], [f.dst for f in found], [f.dst_port for f in found]

@@ -37,8 +37,9 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-OneSeverity = Annotated[
-    Severity | None, BeforeValidator(_upper), Field(description="Only this severity")
+Severities = Annotated[
+    list[Annotated[Severity, BeforeValidator(_upper)]],
+    Field(default_factory=list, description="Only this severity; may be repeated"),
 ]
 
 

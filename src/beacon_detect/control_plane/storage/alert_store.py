@@ -231,7 +231,7 @@ def list_alerts(
     store: Store,
     *,
     limit: int,
-    severity: str | None = None,
+    severities: Sequence[str] = (),
     since: int = 0,
     hidden: Callable[[list[str], list[str], list[int]], Sequence[bool]] | None = None,
 ) -> list[StoredAlert]:
@@ -241,8 +241,8 @@ def list_alerts(
     ----------
     limit
         Most alerts returned.
-    severity
-        Only those of this severity.
+    severities
+        Only those of these severities; empty for all.
     since
         Only those raised at or after this wall time, ns.
     hidden
@@ -254,9 +254,10 @@ def list_alerts(
     while len(found) < limit:
         page = min(limit, _PAGE)
         rows = store.query(
-            f"""SELECT {_ALERT} FROM alert WHERE time >= ? AND (? IS NULL OR severity = ?)
-            ORDER BY time DESC, id DESC LIMIT ? OFFSET ?""",  # noqa: S608
-            [since, severity, severity, page, offset],
+            f"""SELECT {_ALERT} FROM alert
+            WHERE time >= $1 AND (len($2::VARCHAR[]) = 0 OR list_contains($2::VARCHAR[], severity))
+            ORDER BY time DESC, id DESC LIMIT $3 OFFSET $4""",  # noqa: S608
+            [since, list(severities), page, offset],
         ).to_pylist()
         found += _with_deliveries(store, _visible([_alert(row) for row in rows], hidden))
         offset += page
