@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import duckdb
 import httpx2
 import pytest
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from beacon_detect.control_plane.api import problems
 from beacon_detect.control_plane.api.problems import ProblemError, from_error
@@ -64,21 +66,41 @@ def test_headers_reach_the_answer() -> None:
     assert answer.media_type == "application/problem+json"
 
 
-def test_a_fault_of_ours_is_a_problem_document_that_tells_no_details() -> None:
+def answer_to(error: Exception) -> httpx2.Response:
+    """Return the answer of an application whose endpoint raises ``error``."""
     app = FastAPI()
     problems.install(app)
 
     @app.get("/broken")
     def broken() -> None:
-        raise ZeroDivisionError("secret detail")
+        raise error
 
     async def ask() -> httpx2.Response:
-        transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+        transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.get("/broken")
 
-    answer = asyncio.run(ask())
+    return asyncio.run(ask())
 
+
+def test_a_fault_of_ours_is_a_problem_document_that_tells_no_details() -> None:
+    with capture_logs() as logs:
+        answer = answer_to(ZeroDivisionError("secret detail"))
+
+    # The server above never sees it, or it would log it a second time.
+    assert [entry["event"] for entry in logs] == ["request failed"]
     assert answer.status_code == 500
     assert answer.json()["type"] == "urn:beacon-detect:problem:fault"
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("error", [duckdb.IOException("IO Error: No space left on device"), duckdb.TransactionException("Failed to commit: No space left on device"), OSError(28, "No space left on device")])  # fmt: skip
+def test_a_disk_that_takes_nothing_is_told_in_one_line(error: Exception) -> None:
+    with capture_logs() as logs:
+        answer = answer_to(error)
+
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:beacon-detect:problem:not-stored"
+    assert "No space left on device" in answer.json()["detail"]
+    assert int(answer.headers["retry-after"]) > 0
+    assert ["exc_info" in entry for entry in logs] == [False]

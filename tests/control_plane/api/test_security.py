@@ -153,6 +153,13 @@ def test_pages_of_other_origins_may_not_post(guarded: LiveServer) -> None:
     assert guarded.ask("POST", "analyze", Origin=own).status == 200
 
 
+@pytest.mark.parametrize("origin", ["null", "http://[", "http://[::1", "//", "", "a" * 5000])
+def test_an_origin_that_is_no_url_is_a_foreign_one(guarded: LiveServer, origin: str) -> None:
+    assert guarded.ask("POST", "analyze", Origin=origin).status == 403
+    assert guarded.get("status", Origin=origin).status == 200
+    assert guarded.events("request failed") == []
+
+
 @pytest.mark.parametrize("path", ["telemetry", "config"])
 def test_bodies_over_the_limit_are_refused_with_and_without_a_declared_length(
     guarded: LiveServer, path: str

@@ -59,8 +59,8 @@ def create_app(system: ControlPlane, *, token: str) -> FastAPI:
     )
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX)
-    problems.install(app)
     app.add_middleware(Guard, token=token, hosts=allowed_hosts(limits))
+    problems.install(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
     from fastapi.exceptions import RequestValidationError
     from starlette.exceptions import HTTPException
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +95,8 @@ class ProblemError(Exception):
 
 
 def install(app: FastAPI) -> None:
-    """Make every failure of ``app`` a problem document."""
+    """Make every failure of ``app`` a problem document; call after all middleware is added."""
+    import duckdb
     from fastapi.exceptions import RequestValidationError
     from starlette.exceptions import HTTPException
 
@@ -102,18 +104,25 @@ def install(app: FastAPI) -> None:
     app.exception_handler(BeaconError)(_on_error)
     app.exception_handler(RequestValidationError)(_on_parameters)
     app.exception_handler(HTTPException)(_on_http)
-    app.exception_handler(Exception)(_on_fault)
+    for kind in (
+        OSError,
+        duckdb.IOException,
+        duckdb.TransactionException,
+        duckdb.OutOfMemoryException,
+    ):
+        app.exception_handler(kind)(_on_storage)
+    app.add_middleware(FaultBarrier)
 
 
 async def _on_problem(_request: Request, error: ProblemError) -> JSONResponse:
     return error.response()
 
 
-async def _on_error(request: Request, error: BeaconError) -> JSONResponse:
+async def _on_error(_request: Request, error: BeaconError) -> JSONResponse:
     for kind, status, name in _STATUS_OF:
         if isinstance(error, kind):
             return from_error(error, status, name).response()
-    return await _on_fault(request, error)
+    raise error
 
 
 def from_error(error: BeaconError, status: int, name: str) -> ProblemError:
@@ -157,7 +166,40 @@ async def _on_http(request: Request, error: HTTPException) -> JSONResponse:
     return ProblemError(status, name, detail, headers=error.headers).response()
 
 
-async def _on_fault(request: Request, error: Exception) -> JSONResponse:
-    log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
-    detail = "the server failed to answer; its log says why"
-    return ProblemError(500, "fault", detail).response()
+async def _on_storage(request: Request, error: Exception) -> JSONResponse:
+    """Answer that the disk (or what is under the database) took nothing; another try may work."""
+    reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    log.error("not stored", method=request.method, path=request.url.path, error=reason)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    detail = f"nothing was stored: {reason}"
+    return ProblemError(503, "not-stored", detail, headers=headers).response()
+
+
+class FaultBarrier:
+    """Middleware that turns what nobody expected into one entry of the log and a problem.
+
+    FastAPI's own handler of last resort raises the error again, and the server
+    above would log it a second time.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and answer for whatever it raises."""
+        begun = False
+
+        async def note_and_send(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_and_send)
+        except Exception:
+            if begun:
+                # Too late for another answer; the server closes the connection.
+                raise
+            log.exception("request failed", method=scope.get("method"), path=scope.get("path"))
+            detail = "the server failed to answer; its log says why"
+            await ProblemError(500, "fault", detail).response()(scope, receive, send)

@@ -16,7 +16,6 @@ import stat
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -128,9 +127,9 @@ class Guard:
                 f"this server does not answer to the name {host[:100]!r};"
                 " add it to control_plane.allowed_hosts, or use 127.0.0.1",
             )
-        origin = headers.get(b"origin")
         # A browser says where the page comes from; other clients do not send this.
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        _, _, page_host = headers.get(b"origin", f"//{host}").partition("//")
+        foreign = page_host.lower() != host.lower()
         if foreign and scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
             raise ProblemError(403, "cross-origin", "requests of other web pages are refused")
         if self._token and scope["path"] not in OPEN_PATHS:
