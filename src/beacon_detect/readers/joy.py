@@ -20,7 +20,7 @@ from beacon_detect.readers.columns import (
     integers,
 )
 from beacon_detect.readers.flow_pieces import FlowPieces, server_ports_last
-from beacon_detect.readers.jsonlines import Objects, parse_block
+from beacon_detect.readers.jsonlines import ObjectParser, Objects
 from beacon_detect.readers.lines import first_lines, line_blocks
 from beacon_detect.readers.timestamps import floats, seconds_to_ns
 from beacon_detect.records import Protocol
@@ -55,8 +55,9 @@ class JoyReader:
         """Yield connections."""
         addresses = AddressParser()
         pieces = FlowPieces.of_run(options.shared)
+        objects_of = ObjectParser(_schema(), source.label, problems)
         for block in line_blocks(source, problems):
-            objects = parse_block(block, _schema(), source.label, problems)
+            objects = objects_of.parse(block)
             yield from pieces.chunks(_flows(objects, addresses, source.label, problems))
 
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from beacon_detect.readers import compiling, json_scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from beacon_detect.readers.lines import LineBlock
 
 _PARSE_BYTES = 4 << 20
+WARM_BYTES = 40 << 20
+"""Bytes of a file before the compiled scanner is loaded (about a second)."""
+COLD_BYTES = 800 << 20
+"""The same where it must first be compiled: about as long as that takes."""
 
 
 class Block(Protocol):
@@ -36,6 +43,9 @@ class Block(Protocol):
     def line_numbers(self) -> NDArray[np.int64]:
         """Return the line number of each that is not empty."""
 
+    def numbers_of(self, lines: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the line numbers of some lines, told by their place in the block."""
+
 
 @dataclass(frozen=True, slots=True)
 class PickedLines:
@@ -47,6 +57,10 @@ class PickedLines:
     def line_numbers(self) -> NDArray[np.int64]:
         """Return the line number of each."""
         return self.numbers
+
+    def numbers_of(self, lines: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the line numbers of some lines, told by their place."""
+        return np.take(self.numbers, lines)
 
 
 def pick_lines(
@@ -143,6 +157,166 @@ class Objects:
 
     table: pa.Table
     lines: Callable[[], NDArray[np.int64]]
+
+
+class ObjectParser:
+    """Parses the blocks of one file, by the compiled scanner once the file proves large."""
+
+    def __init__(self, schema: pa.Schema, label: str, problems: Problems) -> None:
+        self._schema = schema
+        self._label = label
+        self._problems = problems
+        self._taken = 0
+        self._plan = _Plan.of(schema)
+
+    def parse(self, block: Block) -> Objects:
+        """Return the fields of the schema of every object in the block."""
+        self._taken += len(block.data)
+        patience = WARM_BYTES if compiling.is_warm("json_scan", "scan_lines") else COLD_BYTES
+        if self._plan is not None and self._taken > patience:
+            return self._scan(block, self._plan)
+        return parse_block(block, self._schema, self._label, self._problems)
+
+    def _scan(self, block: Block, plan: _Plan) -> Objects:
+        """Scan the block; lines that are not plain go to the parser, behind the others."""
+        import pyarrow as pa
+
+        table, plain, bounds = plan.scan(block.data, self._schema)
+        if plain.all():
+            return Objects(table, block.line_numbers)
+        places = np.flatnonzero(plain)
+        others = {
+            i: text
+            for i in np.flatnonzero(~plain).tolist()
+            if (text := block.data[bounds[i] : bounds[i + 1]].strip(b"\r\n"))
+        }
+        numbers = block.numbers_of(np.array(list(others), np.int64))
+        lines = PickedLines(b"\n".join(others.values()), numbers)
+        rest = parse_block(lines, self._schema, self._label, self._problems)
+        joined = pa.concat_tables([table.take(pa.array(places)), rest.table])
+        return Objects(joined, lambda: np.concatenate([block.numbers_of(places), rest.lines()]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where the scanner finds each field: paths, kinds, and the table of their hashes."""
+
+    paths: list[tuple[str, ...]]
+    kinds: NDArray[np.int64]
+    hashes: NDArray[np.int64]
+    fields: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, schema: pa.Schema) -> _Plan | None:
+        """Return the plan for a schema, or None when it has more than texts and numbers."""
+        paths: list[tuple[str, ...]] = []
+        kinds: list[int] = []
+        for field in schema:
+            if not _add_path(paths, kinds, (field.name,), field.type):
+                return None
+        hashes, fields = np.zeros(json_scan.TABLE, np.int64), np.full(json_scan.TABLE, -1)
+        for i, path in enumerate(paths):
+            state = json_scan.ROOT
+            for name in path:
+                raw = name.encode()
+                state = json_scan.key_hash(raw, 0, len(raw), state)
+            place = state & (json_scan.TABLE - 1)
+            while fields[place] >= 0:
+                place = (place + 1) & (json_scan.TABLE - 1)
+            hashes[place], fields[place] = state, i
+        return cls(paths, np.array(kinds, np.int64), hashes, fields)
+
+    def scan(
+        self, data: bytes, schema: pa.Schema
+    ) -> tuple[pa.Table, NDArray[np.bool_], NDArray[np.int64]]:
+        """Return a row a line, which lines were plain, and where the lines begin."""
+        import pyarrow as pa
+
+        kernels = _scanner()
+        raw = np.frombuffer(data, np.uint8)
+        ends = np.flatnonzero(raw == 10) + 1
+        if not len(ends) or ends[-1] != len(raw):
+            ends = np.append(ends, len(raw))
+        bounds = np.append(0, ends)
+        count, width = len(ends), len(self.kinds)
+        starts, sizes = np.empty(count * width, np.int64), np.empty(count * width, np.int64)
+        plain = np.zeros(count, np.uint8)
+        kernels.scan_lines(
+            raw, bounds, count, self.hashes, self.fields, self.kinds, starts, sizes, plain
+        )
+        by_field = [column.reshape(count, width).T for column in (starts, sizes)]
+        columns = {
+            path: _scanned(kernels, raw, kind, by_field[0][i].copy(), by_field[1][i].copy())
+            for i, (path, kind) in enumerate(zip(self.paths, self.kinds.tolist(), strict=True))
+            if kind != json_scan.OBJECT
+        }
+        arrays = [_nested(columns, (field.name,), field.type) for field in schema]
+        return pa.Table.from_arrays(arrays, schema=schema), plain.astype(bool), bounds
+
+
+def _add_path(
+    paths: list[tuple[str, ...]], kinds: list[int], path: tuple[str, ...], kind: pa.DataType
+) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        paths.append(path)
+        kinds.append(json_scan.OBJECT)
+        simple = len(path) == 1
+        return simple and all(_add_path(paths, kinds, (*path, f.name), f.type) for f in kind)
+    code = {
+        pa.string(): json_scan.TEXT,
+        pa.int64(): json_scan.INTEGER,
+        pa.float64(): json_scan.FLOAT,
+    }
+    if kind not in code:
+        return False
+    paths.append(path)
+    kinds.append(code[kind])
+    return True
+
+
+def _scanned(
+    kernels: Any,
+    raw: NDArray[np.uint8],
+    kind: int,
+    starts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+) -> pa.Array:
+    """Return the column of one field."""
+    import pyarrow as pa
+
+    missing = sizes < 0
+    if kind == json_scan.TEXT:
+        offsets = np.empty(len(starts) + 1, np.int32)
+        text = np.empty(int(np.maximum(sizes, 0).sum()), np.uint8)
+        kernels.gather(raw, starts, sizes, offsets, text)
+        bits = np.packbits(~missing, bitorder="little")
+        buffers = [pa.py_buffer(bits), pa.py_buffer(offsets), pa.py_buffer(text)]
+        return pa.Array.from_buffers(pa.string(), len(starts), buffers)
+    if kind == json_scan.INTEGER:
+        return pa.array(starts, mask=missing)
+    with np.errstate(invalid="ignore"):
+        values = starts / _POWERS[np.where(missing, 0, sizes)]
+    return pa.array(values, mask=missing)
+
+
+_POWERS = 10.0 ** np.arange(64)
+
+
+def _nested(
+    columns: dict[tuple[str, ...], pa.Array], path: tuple[str, ...], kind: pa.DataType
+) -> pa.Array:
+    import pyarrow as pa
+
+    if not pa.types.is_struct(kind):
+        return columns[path]
+    return pa.StructArray.from_arrays([columns[*path, f.name] for f in kind], fields=list(kind))
+
+
+@cache
+def _scanner() -> Any:
+    return compiling.compile_kernels([json_scan])
 
 
 def parse_block(block: Block, schema: pa.Schema, label: str, problems: Problems) -> Objects:

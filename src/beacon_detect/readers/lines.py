@@ -43,6 +43,10 @@ class LineBlock:
         only_return = (lengths == 1) & (raw[np.minimum(starts, len(raw) - 1)] == 13)
         return np.flatnonzero((lengths > 0) & ~only_return) + self.first_line
 
+    def numbers_of(self, lines: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the line numbers of some lines, told by their place in the block."""
+        return lines + self.first_line
+
 
 class Bytes(Protocol):
     """What lines can be cut from: a source, or the output of a program."""

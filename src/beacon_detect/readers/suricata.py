@@ -23,7 +23,7 @@ from beacon_detect.readers.columns import (
     protocol_numbers,
     record_table,
 )
-from beacon_detect.readers.jsonlines import parse_block, pick_lines
+from beacon_detect.readers.jsonlines import ObjectParser, pick_lines
 from beacon_detect.readers.lines import first_lines, line_blocks
 from beacon_detect.readers.timestamps import text_to_ns
 from beacon_detect.records import Kind, Outcome
@@ -78,10 +78,14 @@ class _Events:
         self._addresses = AddressParser()
         self._label = label
         self._problems = problems
+        self._parsers = {
+            event.decode(): ObjectParser(schema_of(event.decode()), label, problems)
+            for event in EVENTS
+        }
 
     def chunks(self, event: str, lines: PickedLines) -> Iterator[Chunk]:
         """Yield what the events say."""
-        objects = parse_block(lines, schema_of(event), self._label, self._problems)
+        objects = self._parsers[event].parse(lines)
         flows = self._flows(event, objects)
         if event == "flow":
             yield Chunk(records=record_table(self._ended(flows, objects.table)))

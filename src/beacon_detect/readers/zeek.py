@@ -188,8 +188,9 @@ class ZeekJsonReader:
         del options
         parser = _Rows(source.label, problems)
         shape = _Shape(source.head)
+        objects_of = jsonlines.ObjectParser(shape.schema(), source.label, problems)
         for block in line_blocks(source, problems):
-            objects = jsonlines.parse_block(block, shape.schema(), source.label, problems)
+            objects = objects_of.parse(block)
             yield from shape.chunks(objects, parser)
 
 
