@@ -84,7 +84,7 @@ def test_doubles_that_are_whole_are_whole_numbers() -> None:
         (json_values.address, ["10.0.0.256"], pa.string()),
         (json_values.address, [""], pa.string()),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None) or str(value),
 )
 def test_what_cannot_be_read_is_named(reader: Any, values: list[Any], kind: pa.DataType) -> None:
     [fault] = faults_of(reader, [None, *values, None], kind)
