@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beacon_detect.control_plane.columns import numbers
+from beacon_detect.control_plane.columns import numbers, texts
 from beacon_detect.records import pack_address
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
     from beacon_detect.control_plane.pairs import PairTable
     from beacon_detect.control_plane.storage.store import Store
     from beacon_detect.control_plane.working_set import WorkingSet
@@ -33,8 +36,8 @@ def restore(store: Store, working_set: WorkingSet, pairs: PairTable, since_ns: i
     known = store.query("SELECT pair_id, src, dst, dst_port, protocol FROM pair")
     pairs.make_known(
         numbers(known, "pair_id"),
-        _packed(known.column("src").to_pylist()),
-        _packed(known.column("dst").to_pylist()),
+        _packed(known, "src"),
+        _packed(known, "dst"),
         numbers(known, "dst_port"),
         numbers(known, "protocol"),
     )
@@ -48,5 +51,8 @@ def restore(store: Store, working_set: WorkingSet, pairs: PairTable, since_ns: i
     return count
 
 
-def _packed(texts: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    return np.frombuffer(b"".join(map(pack_address, texts)), np.uint8).reshape(-1, 16)
+def _packed(table: pa.Table, name: str) -> NDArray[np.uint8]:
+    """Return the ``(n, 16)`` bytes of a column of addresses in text, each distinct one packed once."""
+    codes, values = texts(table, name)
+    packed = np.frombuffer(b"".join(map(pack_address, values)), np.uint8).reshape(-1, 16)
+    return packed[codes]

@@ -18,6 +18,7 @@ import structlog
 import uvicorn
 
 from beacon_detect import __version__
+from beacon_detect.control_plane.allocator import return_large_blocks
 from beacon_detect.control_plane.api.app import create_app
 from beacon_detect.control_plane.api.security import read_token
 from beacon_detect.control_plane.lifecycle import ControlPlane
@@ -55,6 +56,7 @@ def serve(loaded: LoadedConfig) -> None:
     settings = Settings(loaded)
     config = settings.running
     configure_logging(config.logging)
+    return_large_blocks()
     token = read_token(config.control_plane)
     limits = config.control_plane
     with (

@@ -1,7 +1,7 @@
 """Batches as JSON: NDJSON (one record a line) and the plain batch (one object with ``records``).
 
 Both are parsed into columns by PyArrow; no Python object is made for a record.
-Field names, units and defaults are in ``docs/reference/records.md``. Limit: a
+Field names, units and defaults are in ``docs/reference/telemetry.md``. Limit: a
 field must have the same JSON type in all records of a batch, text or number.
 """
 
