@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from beacon_detect.data_plane.events import EventKind
 from beacon_detect.data_plane.libbpf import program_name
 from beacon_detect.data_plane.program import KernelProgram, ProgramOptions
-from beacon_detect.records import Direction, Outcome, Protocol
+from beacon_detect.records import Direction, Origin, Outcome, Protocol
 from kernel.conftest import Bench
 from kernel.network import (
     CLIENT,
@@ -265,25 +265,77 @@ input()
     assert value["tgid"] == client.pid
 
 
-def test_a_raw_socket_that_listens_to_tcp_changes_nothing(
-    bench: Bench, start: Callable[..., Python]
-) -> None:
-    listener = """
+SNIFFER = """
 import socket
 s = [socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) for _ in range(2)]
 print("ready", flush=True)
 input()
 """
-    for end in ("client", "server"):
-        start(listener, end).line()
-    start(ECHO_SERVER, "server").line()
-    client = start(CLIENT_CODE.format(targets=[(SERVER, 3)]), "client")
+
+
+@pytest.mark.parametrize("elsewhere", ["server", "client"])
+def test_a_raw_socket_that_listens_to_tcp_changes_nothing(
+    bench: Bench, start: Callable[..., Python], elsewhere: str
+) -> None:
+    """It gets a copy of each packet, before the connection's own socket does."""
+    start(SNIFFER, "client").line()
+    start(SNIFFER, "server").line()
+    server = start(ECHO_SERVER, "server", watched=elsewhere != "server")
+    server.line()
+    targets = CLIENT_CODE.format(targets=[(SERVER, 3)])
+    client = start(targets, "client", watched=elsewhere != "client")
     client.finish()
 
     events = read(bench, 6)
+    ends = events[events["kind"] == EventKind.END]["value"]
+    ours = server if elsewhere == "client" else client
     assert np.bincount(events["kind"]).tolist() == [0, 3, 0, 3]
-    assert set(events["value"]["tgid"].tolist()) == {client.pid}
-    assert set(events["value"]["bytes"].sum(axis=1).tolist()[3:]) <= {33, 0}
+    assert set(events["value"]["tgid"].tolist()) == {ours.pid}
+    assert set(ends["bytes"].sum(axis=1).tolist()) == {33}
+
+
+def test_an_accepted_connection_that_fell_out_of_the_map_keeps_its_process(
+    bench: Bench, start: Callable[..., Python]
+) -> None:
+    client = f"""
+import socket
+with socket.create_connection(("{SERVER}", 8443)) as s:
+    s.sendall(b"a"); s.recv(2)
+    print("open", flush=True)
+    input()
+    s.sendall(b"b"); s.recv(2)
+"""
+    server = start(ECHO_SERVER, "server")
+    server.line()
+    asking = start(client, "client", watched=False)
+    asking.line()
+    bench.reset()
+    asking.tell()
+    asking.finish()
+
+    first, last = read(bench, 2)
+    assert (first["kind"], last["kind"]) == (EventKind.START, EventKind.END)
+    assert first["value"]["origin"] == Origin.MIDSTREAM
+    assert first["value"]["tgid"] == last["value"]["tgid"] == server.pid
+
+
+def test_a_flow_belongs_to_the_process_that_began_it(
+    bench: Bench, start: Callable[..., Python]
+) -> None:
+    code = f"""
+import os, socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.sendto(b"one", ("{SERVER}", 9))
+child = os.fork()
+s.sendto(b"two", ("{SERVER}", 9))
+if child: os.waitpid(child, 0)
+"""
+    parent = start(code, "client")
+    parent.finish()
+
+    assert len(read(bench, 1)) == 1
+    assert bench.flow()["tgid"] == parent.pid
+    assert bench.flow()["packets"].sum() == 3
 
 
 def test_a_large_transfer_is_exact_in_bytes_and_counts_wire_packets(

@@ -288,6 +288,16 @@ def test_contradictory_ipv6_lengths_are_unparsed(bench: Bench) -> None:
     assert bench.counted() == {"packets": 4, "unparsed": 4}
 
 
+def test_an_extension_header_that_reaches_beyond_the_packet_is_unparsed(bench: Bench) -> None:
+    """Behind the packet there is padding, and in it what looks like a segment."""
+    segment = tcp_segment(1, 2, SYN)
+    beyond = ((DESTINATION, bytes([3]) + bytes(6)),)
+    packet = ipv6("2001:db8::1", "2001:db8::2", TCP, bytes(16), extensions=beyond)
+    bench.send(ethernet(IPV6, packet + bytes(8) + segment * 3))
+
+    assert bench.counted() == {"packets": 1, "unparsed": 1}
+
+
 def test_aggregated_packets_without_a_total_length_are_measured(bench: Bench) -> None:
     """BIG TCP: more than 64 kB in one packet, its length field zero."""
     segment = tcp_segment(40000, 443, ACK, b"z" * 1000)

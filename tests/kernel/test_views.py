@@ -100,3 +100,11 @@ def test_an_entry_from_user_space_binds_to_the_first_view_it_meets(bench: Bench)
 
     assert bench.flow()["direction"] == Direction.OUTBOUND
     assert bench.flow()["bytes"].sum() == 6
+
+
+def test_a_belated_copy_of_a_syn_opens_nothing(bench: Bench) -> None:
+    """The receiver's view of a retry may come when the connection is over already."""
+    twice(bench, *conversation(V4))
+    bench.send(V4.tcp(SYN, seq=77), by="host_ingress")
+
+    assert bench.kinds() == [EventKind.START, EventKind.END]
