@@ -206,6 +206,14 @@ def _print(found: Hunt, rows: Sequence[Row], output: str) -> None:
             click.echo("\n".join(table_lines(COLUMNS, shown, colour=use_colour())))
 
 
+def show_hunt(found: Hunt, report: Path) -> None:
+    """Print the first rows of a hunt as a table and write its report."""
+    rows = found.rows[:TABLE_ROWS]
+    _print(found, rows, "table")
+    _write_report(found, rows, report)
+    _tell(found)
+
+
 def _interval(row: dict[str, Any]) -> str:
     from beacon_detect.analysis.evidence import duration
 

@@ -37,6 +37,8 @@ class Verb(NamedTuple):
 SECTIONS: dict[str, dict[str, Verb]] = {
     "Hunt in files": {
         "analyze": Verb("analyze", "Find beacons in captures and logs."),
+        "replay": Verb("replay", "Feed captures and logs through a control plane."),
+        "demo": Verb("demo", "Show what a hunt looks like, on made-up data."),
     },
     LOOK: {
         "status": Verb("status", "Show whether the system is live, its counters and losses."),
@@ -122,7 +124,7 @@ def cli(context: click.Context, host: str, port: int, token_file: Path | None, d
     verb = context.invoked_subcommand
     given = context.get_parameter_source
     named = [o for o in ("host", "port") if given(o) is click.core.ParameterSource.COMMANDLINE]
-    if named and verb not in SECTIONS[LOOK]:
+    if named and verb not in {*SECTIONS[LOOK], "replay"}:
         raise click.UsageError(
             f"--{named[0]} names a control plane to look at, which `{verb}` does not do;"
             " addresses to listen on and to send to are settings of the configuration"

@@ -161,16 +161,25 @@ def directions(
 def rank(
     collector: Collector, scored: Scored, least: float, internal: Sequence[str] = INTERNAL
 ) -> list[Row]:
-    """Return the rows at or above a score, best first: by score, then by check-ins."""
+    """Return the rows at or above a score, best first.
+
+    By score; where it is equal to the percent, by how few sources talk to the
+    destination, then by check-ins.
+    """
+    sources, destinations = prevalence(collector)
     keep = np.flatnonzero(scored.measures["score"] >= least)
-    order = keep[np.lexsort((-scored.measures["check_ins"][keep], -scored.measures["score"][keep]))]
+    keys = (
+        -scored.measures["check_ins"][keep],
+        sources[scored.pairs[keep]],
+        -np.round(scored.measures["score"][keep], 2),
+    )
+    order = keep[np.lexsort(keys)]
     places = scored.pairs[order]
     table = {
         name: np.take(collector.pairs.column(name), places, axis=0)
         for name in ("src", "dst", "dst_port", "protocol", *_TOTALS)
     }
     names = collector.names.of(table["src"], table["dst"], table["dst_port"], table["protocol"])
-    sources, destinations = prevalence(collector)
     ways = directions(table["src"], table["dst"], internal)
     measures = {name: column[order].tolist() for name, column in scored.measures.items()}
     totals = {name: table[name].tolist() for name in _TOTALS}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from beacon_detect.hunt.allow import AllowList
-    from beacon_detect.readers.base import Reader
+    from beacon_detect.readers.base import Chunk, Reader
     from beacon_detect.readers.inputs import Input
 
 
@@ -29,6 +29,16 @@ class Progress(Protocol):
 
     def __call__(self, label: str, taken: int, total: int, records: int) -> None:
         """Take the file being read, bytes read and in all (0 unknown), and records so far."""
+
+
+class Taker(Protocol):
+    """Takes what is read."""
+
+    records: int
+    """Records taken so far."""
+
+    def add(self, chunk: Chunk) -> None:
+        """Take one chunk of a reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +107,8 @@ def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None =
     DataError
         A path does not exist, ``format`` is unknown, or the file contradicts it.
     """
-    forced = _forced(options.format)
-    reading = ReadOptions(options.columns)
-    inputs = expand(paths)
     collector = Collector(options.since_ns, options.until_ns)
-    files: list[FileAccount] = []
-    unknown: list[str] = []
-    interrupted = False
-    total = sum(item.size for item in inputs)
-    before = 0
-    for item in inputs:
-        try:
-            account = _read(item, forced, reading, collector, (before, total, progress))
-        except KeyboardInterrupt:
-            interrupted = True
-            break
-        before += item.size
-        if account is None:
-            unknown.append(item.label)
-        else:
-            files.append(account)
+    files, unknown, interrupted = read_inputs(paths, options, collector, progress)
     collector.finish()
     scored, watching = score(collector, options.settings, options.least_score)
     rows = rank(collector, scored, options.least_score, options.internal)
@@ -125,6 +117,36 @@ def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None =
         rows=rows, files=files, unknown=unknown, interrupted=interrupted, collector=collector,
         scored=len(scored.pairs), watching=watching, allowed=allowed,
     )  # fmt: skip
+
+
+def read_inputs(
+    paths: Sequence[str], options: HuntOptions, taker: Taker, progress: Progress | None = None
+) -> tuple[list[FileAccount], list[str], bool]:
+    """Read every input into ``taker``; return the accounts, what is unknown, and if interrupted.
+
+    Raises
+    ------
+    DataError
+        As for :func:`hunt`.
+    """
+    forced = _forced(options.format)
+    reading = ReadOptions(options.columns)
+    inputs = expand(paths)
+    files: list[FileAccount] = []
+    unknown: list[str] = []
+    total = sum(item.size for item in inputs)
+    before = 0
+    for item in inputs:
+        try:
+            account = _read(item, forced, reading, taker, (before, total, progress))
+        except KeyboardInterrupt:
+            return files, unknown, True
+        before += item.size
+        if account is None:
+            unknown.append(item.label)
+        else:
+            files.append(account)
+    return files, unknown, False
 
 
 def _forced(name: str) -> Reader | None:
@@ -141,10 +163,10 @@ def _read(
     item: Input,
     forced: Reader | None,
     options: ReadOptions,
-    collector: Collector,
+    taker: Taker,
     report: tuple[int, int, Progress | None],
 ) -> FileAccount | None:
-    """Read one input into the collector; None when nobody knows its format."""
+    """Read one input; None when nobody knows its format."""
     before, total, progress = report
     problems = Problems()
     with Source(item, problems) as source:
@@ -153,9 +175,9 @@ def _read(
             reader = reader_named("csv")
         if reader is None:
             return None
-        at_first = collector.records
+        at_first = taker.records
         for chunk in reader.read(source, problems, options):
-            collector.add(chunk)
+            taker.add(chunk)
             if progress is not None:
-                progress(item.label, before + source.taken, total, collector.records)
-        return FileAccount(item.label, reader.name, collector.records - at_first, problems)
+                progress(item.label, before + source.taken, total, taker.records)
+        return FileAccount(item.label, reader.name, taker.records - at_first, problems)
