@@ -5,13 +5,13 @@ BIN := .venv/bin
 BPF_OBJECT := src/beacon_detect/data_plane/beacon.bpf.o
 APT = [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
-.PHONY: up test test-slow check format bench clean system test-system
+.PHONY: up test test-slow check render format clean system test-system
 
 up: .venv/.ready $(BPF_OBJECT) system  ## sensor + control plane on this machine; Ctrl-C stops both
 	@exec $(BIN)/beacon-detect up -c config/config.yaml --state-dir .state
 
 test: .venv/.ready $(BPF_OBJECT) system test-system  ## the fast suite
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile
 
 test-slow: .venv/.ready $(BPF_OBJECT) system test-system  ## load, soak and packaging tests
 	$(BIN)/python -m pytest tests -m slow --timeout 1800
@@ -23,6 +23,9 @@ check: .venv/.ready $(BPF_OBJECT)  ## lint, types, layers, C style, generated fi
 	$(BIN)/lint-imports
 	$(BIN)/clang-format --dry-run --Werror bpf/*.c bpf/*.h
 	$(BIN)/python docs/check.py
+
+render: .venv/.ready  ## files made from the settings' declarations
+	$(BIN)/python -m beacon_detect.config.render --write
 
 format: .venv/.ready
 	$(BIN)/ruff format .

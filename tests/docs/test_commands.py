@@ -28,7 +28,9 @@ from world import Namespaces, eventually, namespaces, process  # noqa: E402
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_RUNS_ON = re.compile(r"control_plane\.server|data_plane\.collector|\b(server|sensor|up|watch)\b")
+_RUNS_ON = re.compile(
+    r"^[^'\"|]*(control_plane\.server|data_plane\.collector|\b(server|sensor|up|watch)\b)"
+)
 _EXIT = re.compile(r"\s+# exit (\d+)$")
 
 
@@ -128,7 +130,7 @@ def test_a_documented_command_works(
             "python -m pip install --dry-run --no-deps --no-index --no-build-isolation",
             1,
         )
-    runs_on = bool(_RUNS_ON.search(command)) and not re.search(r"--help|^make ", command)
+    runs_on = bool(_RUNS_ON.search(command)) and not re.search(r"--help|^(make|curl) ", command)
     where = spaces.in_server() if runs_on and "watch" not in command else spaces.in_client()
     state = tmp_path if runs_on else folder
     with (tmp_path / "output").open("wb") as output:
