@@ -84,6 +84,17 @@ def test_a_pair_is_written_once(open_store: Callable[..., Store]) -> None:
     ]
 
 
+def test_a_new_pair_in_several_batches_of_a_group_is_written_once(store: Store) -> None:
+    store.transact(lambda c: c.execute("SELECT sum(range) FROM range(3000000)").fetchall())
+    futures = [
+        store.append(make_header(), make_records(dst=["203.0.113.1", f"203.0.113.{n}"]))
+        for n in range(2, 6)
+    ]
+
+    assert [future.result().records for future in futures] == [2] * 4
+    assert rows(store, "SELECT count(*) AS n FROM pair") == [{"n": 5}]
+
+
 def test_sensors_add_up_and_survive_a_restart(open_store: Callable[..., Store]) -> None:
     store = open_store()
     store.append(make_header("a", mode="host", boot="b1"), make_records(3)).result()

@@ -31,6 +31,15 @@ def test_hot_records_past_retention_go(store: Store) -> None:
     assert store.statistics().records == 2
 
 
+def test_records_from_far_in_the_future_go(store: Store) -> None:
+    now = time.time_ns()
+    table = make_records(time=[now + DAY - HOUR, now + DAY + 1, now + 1000 * DAY])
+    store.append(make_header(), table).result()
+
+    assert store.maintain(now, DAY).dropped_records == 2
+    assert store.statistics().records == 1
+
+
 def test_a_segment_goes_when_its_newest_record_is_past_retention(
     store: Store, tmp_path: Path
 ) -> None:

@@ -149,6 +149,17 @@ def test_the_data_folder_is_private(tmp_path: Path) -> None:
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
+def test_spilled_data_of_a_crash_is_removed(
+    open_store: Callable[..., Store], tmp_path: Path
+) -> None:
+    spilled = tmp_path / "data" / "temporary" / "duckdb_temp_storage_DEFAULT-0.tmp"
+    spilled.parent.mkdir(parents=True)
+    spilled.write_bytes(bytes(1000))
+    open_store()
+
+    assert not spilled.exists()
+
+
 OPEN = """
 import sys; from pathlib import Path
 from beacon_detect.control_plane.storage.store import Store

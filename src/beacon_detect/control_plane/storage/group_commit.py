@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+_SENSOR_COLUMNS = (
+    "sensor", "mode", "boot", "first_seen", "last_seen", "records", "batches", "duplicates",
+)  # fmt: skip
 _WIRE_COLUMNS = [name for name, _ in RECORD_COLUMNS if name not in {"pair_id", "sensor"}]
 
 
@@ -55,6 +58,16 @@ class SensorStatus:
     def lost(self) -> int:
         """Records lost in all."""
         return sum(self.losses.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a transaction wrote, to be remembered once it is committed."""
+
+    fresh: list[bool]
+    stored: list[CommittedBatch]
+    sensors: dict[str, SensorStatus]
+    losses: dict[tuple[str, str, str], int]
 
 
 class GroupCommit:
@@ -83,10 +96,11 @@ class GroupCommit:
         """Return when (wall ns) the last record of an hour came in; 0 when not in this run."""
         return self._hour_touched.get(hour, 0)
 
-    def forget_hours(self, before: int) -> None:
-        """Forget when hours before ``before`` were last touched."""
-        for hour in [hour for hour in self._hour_touched.copy() if hour < before]:
-            self._hour_touched.pop(hour, None)
+    def forget_hours(self, first: int, last: int) -> None:
+        """Forget when hours before ``first`` and after ``last`` were touched."""
+        for hour in self._hour_touched.copy():
+            if not first <= hour <= last:
+                self._hour_touched.pop(hour, None)
 
     def forget_pairs(self) -> None:
         """Read the known pairs again, after some were deleted."""
@@ -97,30 +111,27 @@ class GroupCommit:
         received = time.time_ns()
         number = self._number + 1
 
-        def work(connection: duckdb.DuckDBPyConnection) -> list[bool]:
+        def work(connection: duckdb.DuckDBPyConnection) -> _Change:
             fresh = _enter_in_ledger(connection, batches, received)
             stored = [batch for batch, new in zip(batches, fresh, strict=True) if new]
             if stored:
                 self._store(connection, stored, number, received)
-            _save_sensors(connection, sensors := self._count(batches, fresh, received))
-            _save_losses(connection, losses := self._newest_losses(batches))
-            pending.append((sensors, losses, stored))
-            return fresh
+            sensors = self._count(batches, fresh, received)
+            losses = self._newest_losses(batches)
+            _save_sensors(connection, sensors)
+            _save_losses(connection, losses)
+            return _Change(fresh, stored, sensors, losses)
 
-        pending: list[
-            tuple[dict[str, SensorStatus], dict[tuple[str, str, str], int], list[CommittedBatch]]
-        ] = []
-        fresh = in_transaction(self._connection, work)
-        [(sensors, losses, stored)] = pending
+        change = in_transaction(self._connection, work)
         self._number = number
-        self._sensors.update(sensors)
-        self._losses.update(losses)
-        for batch in stored:
+        self._sensors.update(change.sensors)
+        self._losses.update(change.losses)
+        for batch in change.stored:
             self._pairs.add(batch.pair_ids)
             self._hour_touched.update(dict.fromkeys(_hours(batch.table), received))
         return [
             Appended(batch.table.num_rows, duplicate=not new)
-            for batch, new in zip(batches, fresh, strict=True)
+            for batch, new in zip(batches, change.fresh, strict=True)
         ]
 
     def _store(
@@ -134,10 +145,14 @@ class GroupCommit:
 
         table = pa.concat_tables([_stored_form(batch, number) for batch in batches])
         insert(connection, table, "INSERT INTO record BY NAME SELECT * FROM incoming")
-        for batch in batches:
-            if (pairs := self._new_pairs(batch)) is not None:
-                # Two batches of one group may bring the same new pair.
-                insert(connection, pairs, "INSERT OR IGNORE INTO pair SELECT * FROM incoming")
+        new_pairs = [pairs for batch in batches if (pairs := self._new_pairs(batch)) is not None]
+        if new_pairs:
+            # They can be there: what is known in memory may lag behind after a failed clean-up.
+            insert(
+                connection,
+                _distinct(new_pairs),
+                "INSERT OR IGNORE INTO pair SELECT * FROM incoming",
+            )
         long_connections.upsert(connection, table, received)
 
     def _new_pairs(self, batch: CommittedBatch) -> pa.Table | None:
@@ -188,6 +203,14 @@ class GroupCommit:
                 if lost > max(grown.get(key, 0), self._losses.get(key, 0)):
                     grown[key] = lost
         return grown
+
+
+def _distinct(pairs: list[pa.Table]) -> pa.Table:
+    """Join rows of ``pair``; two batches of a group may bring the same one."""
+    import pyarrow as pa
+
+    table = pa.concat_tables(pairs)
+    return table.take(np.unique(numbers(table, "pair_id"), return_index=True)[1])
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: pa.Table, sql: str) -> None:
@@ -261,41 +284,39 @@ def _last_commit_number(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _save_sensors(connection: duckdb.DuckDBPyConnection, sensors: dict[str, SensorStatus]) -> None:
-    connection.executemany(
-        "INSERT INTO sensor VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+    import pyarrow as pa
+
+    rows = [
+        {name: getattr(status, name) for name in _SENSOR_COLUMNS} for status in sensors.values()
+    ]
+    insert(
+        connection,
+        pa.Table.from_pylist(rows),
+        "INSERT INTO sensor BY NAME SELECT * FROM incoming ON CONFLICT DO UPDATE SET"
         " mode = excluded.mode, boot = excluded.boot, last_seen = excluded.last_seen,"
         " records = excluded.records, batches = excluded.batches, duplicates = excluded.duplicates",
-        [
-            [
-                s.sensor,
-                s.mode,
-                s.boot,
-                s.first_seen,
-                s.last_seen,
-                s.records,
-                s.batches,
-                s.duplicates,
-            ]
-            for s in sensors.values()
-        ],
     )
 
 
 def _save_losses(
     connection: duckdb.DuckDBPyConnection, losses: dict[tuple[str, str, str], int]
 ) -> None:
-    if losses:
-        connection.executemany(
-            "INSERT INTO sensor_loss VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET lost = excluded.lost",
-            [[*key, lost] for key, lost in losses.items()],
-        )
+    import pyarrow as pa
+
+    if not losses:
+        return
+    sensors, sessions, reasons = zip(*losses, strict=True)
+    columns = {"sensor": sensors, "session": sessions, "reason": reasons, "lost": losses.values()}
+    insert(
+        connection,
+        pa.table({name: list(values) for name, values in columns.items()}),
+        "INSERT INTO sensor_loss SELECT * FROM incoming"
+        " ON CONFLICT DO UPDATE SET lost = excluded.lost",
+    )
 
 
 def _load_sensors(connection: duckdb.DuckDBPyConnection) -> dict[str, SensorStatus]:
-    rows = connection.execute(
-        "SELECT sensor, mode, boot, first_seen, last_seen, records, batches, duplicates FROM sensor"
-    ).fetchall()
+    rows = connection.execute(f"SELECT {', '.join(_SENSOR_COLUMNS)} FROM sensor").fetchall()  # noqa: S608
     return {row[0]: SensorStatus(*row) for row in rows}
 
 

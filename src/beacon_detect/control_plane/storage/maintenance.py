@@ -53,12 +53,12 @@ class Maintenance:
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        readers: duckdb.DuckDBPyConnection,
         writer: Writer,
         group_commit: GroupCommit,
         files: SegmentFiles,
     ) -> None:
-        self._connection = connection
+        self._readers = readers
         self._writer = writer
         self._group_commit = group_commit
         self._files = files
@@ -67,13 +67,15 @@ class Maintenance:
     def run(self, now_ns: int, retention_ns: int) -> Maintained:
         """Drop what is older than ``retention_ns`` at ``now_ns`` (wall ns), then roll closed hours."""
         with self._lock:
-            dropped = self._drop_old(now_ns - retention_ns)
+            dropped = self._drop_old(now_ns - retention_ns, now_ns + retention_ns)
             pairs = self._drop_unused_pairs() if dropped.dropped_segments else 0
             hours, moved = 0, 0
             for hour in self._closed_hours(now_ns):
                 moved += self._roll(hour)
                 hours += 1
-            self._group_commit.forget_hours((now_ns - retention_ns) // HOUR_NS)
+            self._group_commit.forget_hours(
+                (now_ns - retention_ns) // HOUR_NS, (now_ns + retention_ns) // HOUR_NS
+            )
         return Maintained(
             rolled_hours=hours,
             rolled_records=moved,
@@ -84,7 +86,7 @@ class Maintenance:
             dropped_pairs=pairs,
         )
 
-    def _drop_old(self, cutoff: int) -> Maintained:
+    def _drop_old(self, cutoff: int, ahead: int) -> Maintained:
         with self._snapshot() as cursor:
             old = [s for s in segments.listed(cursor) if s.last_time < cutoff]
 
@@ -92,7 +94,7 @@ class Maintenance:
             if old:
                 retention.drop_segments(connection, old)
             return Maintained(
-                dropped_records=retention.drop_records(connection, cutoff)
+                dropped_records=retention.drop_records(connection, cutoff, ahead)
                 + sum(segment.records for segment in old),
                 dropped_segments=len(old),
                 dropped_long_connections=retention.drop_long_connections(connection, cutoff),
@@ -146,7 +148,7 @@ class Maintenance:
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Give a cursor in a transaction that sees one state of the database."""
-        with contextlib.closing(self._connection.cursor()) as cursor:
+        with contextlib.closing(self._readers.cursor()) as cursor:
             cursor.begin()
             try:
                 yield cursor

@@ -28,9 +28,12 @@ sensor's newest batch. A sensor that was cut off for a week first sends what it 
 acknowledged, and that is still known then, because nothing newer came from it meanwhile."""
 
 
-def drop_records(connection: duckdb.DuckDBPyConnection, cutoff: int) -> int:
-    """Delete hot records dated before ``cutoff`` (wall ns); return how many."""
-    return _deleted(connection, "DELETE FROM record WHERE time < ?", cutoff)
+def drop_records(connection: duckdb.DuckDBPyConnection, cutoff: int, ahead: int) -> int:
+    """Delete hot records dated before ``cutoff`` or after ``ahead`` (wall ns); return how many.
+
+    Those from far in the future come from a clock that is wrong, and would never age.
+    """
+    return _deleted(connection, "DELETE FROM record WHERE time < ? OR time > ?", cutoff, ahead)
 
 
 def drop_segments(connection: duckdb.DuckDBPyConnection, segments: Sequence[Segment]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -90,13 +91,18 @@ class Store:
         on_commit: Callable[[list[CommittedBatch]], None],
     ) -> None:
         self._connection = connection
+        # Every reader gets a cursor of this one, which itself never runs anything: the writer's
+        # own connection belongs to the writer's thread.
+        self._readers = connection.cursor()
         self._data_dir = data_dir
         self._files = SegmentFiles(data_dir / segments.FOLDER_NAME)
         self.orphans = self._files.remove_orphans(s.file for s in segments.listed(connection))
         """Files that a crash had left behind, removed at the start."""
         self._group_commit = GroupCommit(connection)
         self._writer = Writer(connection, self._group_commit, on_commit)
-        self._maintenance = Maintenance(connection, self._writer, self._group_commit, self._files)
+        self._maintenance = Maintenance(
+            self._readers, self._writer, self._group_commit, self._files
+        )
 
     @classmethod
     def open(
@@ -150,16 +156,16 @@ class Store:
 
     def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
         """Return the result of a SELECT, read on a cursor of its own."""
-        with contextlib.closing(self._connection.cursor()) as cursor:
+        with contextlib.closing(self._readers.cursor()) as cursor:
             return cursor.sql(sql, params=parameters).to_arrow_table()
 
     def scan_records(self, since_ns: int, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the stored records dated ``since_ns`` (wall ns) or later, in pieces."""
-        return reading.scan(self._connection, self._files, since_ns, columns)
+        return reading.scan(self._readers, self._files, since_ns, columns)
 
     def series(self, pair_id: int, kind: Literal["connections", "bursts"], limit: int) -> pa.Table:
         """Return the newest ``limit`` check-ins of a pair in the order of time."""
-        return reading.series(self._connection, self._files, pair_id, kind, limit)
+        return reading.series(self._readers, self._files, pair_id, kind, limit)
 
     def long_connections(self, least_ns: int, now_ns: int) -> pa.Table:
         """Return connections of at least ``least_ns``, longest first, as of ``now_ns`` (wall)."""
@@ -197,6 +203,7 @@ class Store:
     def close(self) -> None:
         """Finish what is queued and close the database; further calls do nothing."""
         self._writer.close()
+        self._readers.close()
         self._connection.close()
 
 
@@ -204,11 +211,12 @@ def _connect(data_dir: Path, memory_limit_mb: int) -> duckdb.DuckDBPyConnection:
     """Open the database file; BeaconError says why it cannot be."""
     import duckdb
 
+    temporary = data_dir / "temporary"
     settings: dict[str, Any] = {
         "memory_limit": f"{memory_limit_mb}MiB",
         "wal_autocheckpoint": f"{CHECKPOINT_BYTES}B",
         "threads": min(4, os.cpu_count() or 1),
-        "temp_directory": str(data_dir / "temporary"),
+        "temp_directory": str(temporary),
         # Nothing is fetched from the network, and no Python variable can pose as a table.
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -221,7 +229,9 @@ def _connect(data_dir: Path, memory_limit_mb: int) -> duckdb.DuckDBPyConnection:
         )
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return duckdb.connect(str(data_dir / DATABASE_NAME), config=settings)
+        connection = duckdb.connect(str(data_dir / DATABASE_NAME), config=settings)
+        # What a crash left there belongs to nobody now that the database is ours.
+        shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise BeaconError(
             f"{data_dir}: cannot be used as data folder: {error.strerror}",
@@ -238,3 +248,4 @@ def _connect(data_dir: Path, memory_limit_mb: int) -> duckdb.DuckDBPyConnection:
             f"{data_dir / DATABASE_NAME}: cannot be opened: {reason}",
             hint="restore it from a copy, or move it away to start with an empty one",
         ) from None
+    return connection
