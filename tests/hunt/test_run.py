@@ -74,3 +74,11 @@ def test_an_interrupt_ranks_what_was_read(tmp_path: Path) -> None:
 def test_an_unknown_format_is_an_error_that_lists_the_formats() -> None:
     with pytest.raises(DataError, match="zeek-json"):
         hunt(["x"], HuntOptions(format="nope"))
+
+
+def test_an_empty_file_is_no_stranger(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("")
+    found = hunt([str(tmp_path / "a.log")], HuntOptions())
+
+    assert found.unknown == []
+    assert [account.format for account in found.files] == ["empty"]

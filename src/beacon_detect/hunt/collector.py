@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from beacon_detect.analysis import MIN_CHECK_INS, SeriesBatch
+from beacon_detect.hunt.burst_sizes import BurstSizes
 from beacon_detect.hunt.names import Names, packed
 from beacon_detect.hunt.pair_table import PairTable
 from beacon_detect.records import Kind, Origin
@@ -180,6 +181,7 @@ class Collector:
         """Connections whose start was not seen: counted, but no check-ins."""
         self._since = since_ns
         self._until = until_ns
+        self._sizes = BurstSizes()
         self._open: list[tuple[NDArray[Any], ...]] = []
 
     def add(self, chunk: Chunk) -> None:
@@ -235,7 +237,7 @@ class Collector:
         events = (rows, columns["time"], columns["bytes_out"], columns["bytes_in"])
         self.pairs.count(*events, bursts=kind == Kind.BURST)
         if kind == Kind.BURST:
-            self.logs["bursts"].add(*events)
+            self.logs["bursts"].add(rows, columns["time"], *self._sizes.own(columns["connection_id"], *events[1:]))  # fmt: skip
             return
         opened = columns["origin"] == Origin.OPENED
         if not opened.all():
@@ -261,4 +263,13 @@ class Collector:
         self.logs["connections"].add(*events)
 
 
-_NUMBERS = ("kind", "time", "dst_port", "protocol", "bytes_out", "bytes_in", "origin")
+_NUMBERS = (
+    "kind",
+    "connection_id",
+    "time",
+    "dst_port",
+    "protocol",
+    "bytes_out",
+    "bytes_in",
+    "origin",
+)

@@ -170,6 +170,8 @@ def _read(
     before, total, progress = report
     problems = Problems()
     with Source(item, problems) as source:
+        if not source.head:
+            return FileAccount(item.label, "empty", 0, problems)
         reader = forced or recognise(source.head)
         if reader is None and options.columns:
             reader = reader_named("csv")

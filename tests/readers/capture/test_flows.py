@@ -75,6 +75,7 @@ def test_activity_after_silence_is_a_burst(read: Callable) -> None:
     assert [row["time"] / SECOND for row in bursts] == [10, 20]
     assert [row["bytes_out"] for row in bursts] == [12, 20]
     assert {row["src"] for row in rows} == {CLIENT}
+    assert len({row["connection_id"] for row in rows}) == 1
 
 
 def test_a_keep_alive_without_data_is_no_burst(read: Callable) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from beacon_detect.config.schema import DataPlane
 from beacon_detect.readers.base import Chunk
 from beacon_detect.readers.capture import flows, frames, kernels, names
-from beacon_detect.readers.columns import Flows, name_table, record_table
+from beacon_detect.readers.columns import Flows, connection_ids, name_table, record_table
 from beacon_detect.records import SECOND
 
 if TYPE_CHECKING:
@@ -175,24 +175,25 @@ class Connections:
             chosen = opened_by_b[:, None] if of_a.ndim > 1 else opened_by_b
             return np.where(chosen, of_b, of_a)
 
-        return record_table(
-            Flows(
-                time=rows[:, flows.OUT_TIME], src=side(a, b), dst=side(b, a),
-                src_port=np.where(no_ports, 0, side(port_a, port_b)),
-                dst_port=np.where(no_ports, 0, side(port_b, port_a)),
-                protocol=protocol.astype(np.uint8), valid=np.ones(filled, bool),
-                duration=rows[:, flows.LAST] - rows[:, flows.FIRST],
-                bytes_out=side(rows[:, flows.BYTES_A], rows[:, flows.BYTES_B]),
-                bytes_in=side(rows[:, flows.BYTES_B], rows[:, flows.BYTES_A]),
-                packets_out=side(rows[:, flows.PACKETS_A], rows[:, flows.PACKETS_B]),
-                packets_in=side(rows[:, flows.PACKETS_B], rows[:, flows.PACKETS_A]),
-                tcp_flags_out=side(rows[:, flows.FLAGS_A], rows[:, flows.FLAGS_B]),
-                tcp_flags_in=side(rows[:, flows.FLAGS_B], rows[:, flows.FLAGS_A]),
-                outcome=rows[:, flows.OUTCOME].astype(np.uint8),
-                origin=rows[:, flows.ORIGIN].astype(np.uint8),
-                kind=rows[:, flows.OUT_KIND].astype(np.uint8),
-            )
+        found = Flows(
+            time=rows[:, flows.OUT_TIME], src=side(a, b), dst=side(b, a),
+            src_port=np.where(no_ports, 0, side(port_a, port_b)),
+            dst_port=np.where(no_ports, 0, side(port_b, port_a)),
+            protocol=protocol.astype(np.uint8), valid=np.ones(filled, bool),
+            duration=rows[:, flows.LAST] - rows[:, flows.FIRST],
+            bytes_out=side(rows[:, flows.BYTES_A], rows[:, flows.BYTES_B]),
+            bytes_in=side(rows[:, flows.BYTES_B], rows[:, flows.BYTES_A]),
+            packets_out=side(rows[:, flows.PACKETS_A], rows[:, flows.PACKETS_B]),
+            packets_in=side(rows[:, flows.PACKETS_B], rows[:, flows.PACKETS_A]),
+            tcp_flags_out=side(rows[:, flows.FLAGS_A], rows[:, flows.FLAGS_B]),
+            tcp_flags_in=side(rows[:, flows.FLAGS_B], rows[:, flows.FLAGS_A]),
+            outcome=rows[:, flows.OUTCOME].astype(np.uint8),
+            origin=rows[:, flows.ORIGIN].astype(np.uint8),
+            kind=rows[:, flows.OUT_KIND].astype(np.uint8),
         )  # fmt: skip
+        # A burst belongs to the connection that began, not to its own time.
+        found.connection_id = connection_ids(found, rows[:, flows.FIRST])
+        return record_table(found)
 
     def _names(self, found: int) -> pa.Table:
         import pyarrow as pa
