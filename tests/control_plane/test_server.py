@@ -129,6 +129,24 @@ def test_reload_takes_a_good_configuration_and_keeps_the_old_one_on_a_bad_one(
     assert waiting == ["control_plane.memory_limit_mb"]
 
 
+def test_a_storm_of_reloads_is_as_good_as_the_last_one(own_server: LiveServer) -> None:
+    networks = [f"10.{high}.{low}.0/24" for high in range(30) for low in range(100)]
+    slow = {"whitelist": {"source_ips": networks}}
+    own_server.configure(slow)
+    own_server.start()
+    for _ in range(60):
+        own_server.send_signal(signal.SIGHUP)
+        time.sleep(0.002)
+    own_server.configure(slow | {"detection": {"alert_threshold": 0.9}})
+    own_server.send_signal(signal.SIGHUP)
+
+    def threshold() -> float:
+        return float(own_server.fetch("config")["config"]["detection"]["alert_threshold"])
+
+    eventually(lambda: threshold() == 0.9, within=10.0)
+    assert len(own_server.events("configuration reloaded")) < 20
+
+
 def test_a_taken_port_is_told() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,

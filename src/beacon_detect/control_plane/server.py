@@ -161,10 +161,10 @@ class _Signals:
                 timeout_graceful_shutdown=DRAIN_SECONDS,
             )
         )
-        reloads = asyncio.Queue[None]()
-        reloader = asyncio.create_task(self._reload_when_told(reloads), name="reload")
+        told = asyncio.Event()
+        reloader = asyncio.create_task(self._reload_when_told(told), name="reload")
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, reloads.put_nowait, None)
+        loop.add_signal_handler(signal.SIGHUP, told.set)
         try:
             await self._server.serve(sockets=[door])
         finally:
@@ -173,9 +173,11 @@ class _Signals:
             reloader.cancel()
             log.info("control plane stops", signal=self._stopped_by)
 
-    async def _reload_when_told(self, told: asyncio.Queue[None]) -> None:
+    async def _reload_when_told(self, told: asyncio.Event) -> None:
         while True:
-            await told.get()
+            await told.wait()
+            # Before the files are read: whoever signals from now on changed them later.
+            told.clear()
             try:
                 await asyncio.to_thread(self._settings.reload)
             except Exception:
