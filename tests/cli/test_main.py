@@ -234,6 +234,18 @@ def test_a_reader_that_goes_away_ends_it_quietly(api: Any, words: list[str]) -> 
     assert (code, err) == (ExitCode.BROKEN_PIPE, b"")
 
 
+@pytest.mark.parametrize("words", [["--help"], ["config", "show"]])
+def test_a_full_disk_behind_stdout_is_told_as_such(words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "beacon_detect", *words],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    assert done.returncode == ExitCode.FAILURE
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"
+
+
 def test_a_closed_stdout_is_no_failure() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", '"$@" >&-', "sh", sys.executable, "-m", "beacon_detect", "--version"],

@@ -55,3 +55,17 @@ def test_severities_may_be_repeated_and_written_small(ask: Callable[..., Any], a
 
     assert api.asked[0][1]["severity"] == ["HIGH", "CRITICAL"]
     assert ask("alerts", "--severity", "huge").code == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "option"),
+    [("beacons", "--min-score"), ("long-conns", "--min-duration"), ("watch", "--interval")],
+)
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-1", "ten"])
+def test_what_is_no_number_is_a_usage_error(
+    cli: Callable[..., Any], verb: str, option: str, text: str
+) -> None:
+    done = cli(verb, f"{option}={text}")
+
+    assert done.code == 2
+    assert option in done.err

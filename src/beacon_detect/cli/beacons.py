@@ -8,7 +8,7 @@ import click
 
 from beacon_detect.cli.client import Client
 from beacon_detect.cli.formats import count, percent, seconds
-from beacon_detect.cli.options import severity_option, since_option
+from beacon_detect.cli.options import Number, severity_option, since_option
 from beacon_detect.cli.output import Column, Listing, Output, list_options, print_list
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ BEACONS = Listing(
 
 @click.command("beacons")
 @click.option(
-    "--min-score", type=click.FloatRange(0, 1), metavar="SCORE",
+    "--min-score", type=Number(0, 1), metavar="SCORE",
     help="Least score  [default: detection.alert_threshold of the control plane]",
 )  # fmt: skip
 @severity_option

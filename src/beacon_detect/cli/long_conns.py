@@ -8,6 +8,7 @@ import click
 
 from beacon_detect.cli.client import Client
 from beacon_detect.cli.formats import clean, duration, local_time, size
+from beacon_detect.cli.options import Number
 from beacon_detect.cli.output import Column, Listing, Output, list_options, print_list
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ LONG_CONNECTIONS = Listing(
 
 @click.command("long-conns")
 @click.option(
-    "--min-duration", type=click.FloatRange(min=0), default=3600, show_default=True,
+    "--min-duration", type=Number(min=0), default=3600, show_default=True,
     metavar="SECONDS", help="Least duration of a connection.",
 )  # fmt: skip
 @list_options

@@ -8,6 +8,7 @@ a test holds them equal to the verbs' own. Every way to end has its exit code
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -143,9 +144,8 @@ def run(arguments: Sequence[str]) -> int:
             return ended.exit_code
         _flush()
     except BrokenPipeError:
-        # The reader went away (`| head`): nobody is left to tell. What is still
-        # buffered must not fail again when the interpreter flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader went away (`| head`): nobody is left to tell.
+        _abandon_stdout()
         return ExitCode.BROKEN_PIPE
     except click.ClickException as error:
         error.show()
@@ -162,7 +162,15 @@ def _flush() -> None:
         sys.stdout.flush()
 
 
+def _abandon_stdout() -> None:
+    """Keep what is still buffered from failing again when the interpreter flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _tell(error: Exception, session: Session) -> int:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        error = BeaconError(f"the output cannot be written: {error.strerror}")
+        _abandon_stdout()
     expected = isinstance(error, BeaconError)
     if session.debug or (session.daemon and not expected):
         import traceback

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,19 @@ class _Since(click.ParamType[str]):
                 f"{value!r} is neither like 15m, 2h, 1d nor like 2026-01-31T08:00Z", param, ctx
             )
         return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Number(click.FloatRange):
+    """A number within a range; "nan", which lies in every range, is none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number to reckon with", param, ctx)
+        return number
 
 
 def since_moment(text: str, now: datetime) -> datetime:

@@ -19,7 +19,7 @@ import click
 from beacon_detect.cli.beacons import BEACONS
 from beacon_detect.cli.client import Client
 from beacon_detect.cli.formats import ago, count, duration
-from beacon_detect.cli.options import SEVERITIES
+from beacon_detect.cli.options import SEVERITIES, Number
 from beacon_detect.cli.output import MAX_LIMIT, TABLE_LIMIT, Column, paint, table_lines, use_colour
 from beacon_detect.errors import BeaconError, PermissionMissingError
 
@@ -193,7 +193,7 @@ class View:
 
 @click.command("watch")
 @click.option(
-    "--interval", type=click.FloatRange(0.2, 86_400), default=5, show_default=True,
+    "--interval", type=Number(0.2, 86_400), default=5, show_default=True,
     metavar="SECONDS", help="Time between two refreshes.",
 )  # fmt: skip
 @click.option(
