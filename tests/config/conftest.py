@@ -12,10 +12,16 @@ from beacon_detect.config.schema import Config, settings
 
 ADDRESSES = st.one_of(st.ip_addresses().map(str), st.just("10.0.0.0/8"), st.just("2001:db8::/32"))
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=15)
+LINE = TEXT.filter(str.isprintable)
 SPECIAL: dict[tuple[str, ...], st.SearchStrategy[Any]] = {
     ("data_plane", "ring_buffer_pages"): st.integers(0, 12).map(lambda power: 1 << power),
     ("control_plane", "listen_address"): st.ip_addresses().map(str),
-    ("alerting", "webhook", "url"): TEXT.map("https://example.org/{}".format),
+    ("alerting", "webhook", "url"): LINE.map("https://example.org/{}".format).filter(
+        lambda url: " " not in url
+    ),
+    ("alerting", "webhook", "headers"): st.dictionaries(
+        st.from_regex(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,9}", fullmatch=True), LINE, max_size=3
+    ),
     ("whitelist", "source_ips"): st.lists(ADDRESSES, max_size=4),
     ("whitelist", "destination_ips"): st.lists(ADDRESSES, max_size=4),
     ("whitelist", "pairs"): st.lists(

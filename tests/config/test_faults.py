@@ -178,6 +178,36 @@ def test_faults_come_in_the_order_of_the_file_then_of_the_environment(tmp_path: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("https://", "must name a host, like https://example.org/path"),
+        ("https:///PASSWORD", "must name a host, like https://example.org/path"),
+        ("https://[PASSWORD", "must name a host, like https://example.org/path"),
+        ("https://example.org:PASSWORD/", "must name a host, like https://example.org/path"),
+        ("https://example.org/\\nPASSWORD", "must not hold spaces or control characters"),
+        ("https://example.org/ PASSWORD", "must not hold spaces or control characters"),
+    ],
+)
+def test_a_webhook_that_could_never_be_called_is_refused(
+    tmp_path: Path, url: str, message: str
+) -> None:
+    found = faults(tmp_path, f'alerting:\n  webhook_url: "{url}"\n')
+
+    assert found == [f"c.yaml:2:16: alerting.webhook.url: {message}"]
+
+
+@pytest.mark.parametrize(
+    "header", ['X-A: "PASSWORD\\nX-B: 1"', '"X A": PASSWORD', '"": PASSWORD', '"X-Ä": PASSWORD']
+)
+def test_a_header_that_could_never_be_sent_is_refused(tmp_path: Path, header: str) -> None:
+    [found] = faults(tmp_path, f"alerting:\n  webhook:\n    headers:\n      {header}\n")
+
+    assert found.startswith("c.yaml:4:")
+    assert "alerting.webhook.headers." in found
+    assert "PASSWORD" not in found
+
+
 @pytest.mark.parametrize("key", ["url: 'ftp://user:PASSWORD@example.org'", "headers: PASSWORD"])
 def test_a_secret_is_not_repeated(tmp_path: Path, key: str) -> None:
     found = faults(tmp_path, f"alerting:\n  webhook:\n    {key}\n")

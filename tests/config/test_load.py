@@ -23,7 +23,7 @@ from beacon_detect.config.load import (
     validate_tree,
 )
 from beacon_detect.config.schema import Config, settings
-from beacon_detect.errors import ConfigError
+from beacon_detect.errors import ConfigError, PermissionMissingError
 
 DOCUMENTED = """
 data_plane:
@@ -250,6 +250,14 @@ def test_the_effective_configuration_holds_what_the_api_changed(tmp_path: Path) 
     loaded = load_effective(file, environment={})
     assert loaded.config.detection.min_connections == 20
     assert OVERRIDES_NAME in loaded.origin(("detection", "min_connections"))
+
+
+def test_changes_that_cannot_be_looked_at_are_not_passed_over(tmp_path: Path) -> None:
+    beyond = tmp_path / ("n" * 300) / OVERRIDES_NAME
+
+    with pytest.raises(PermissionMissingError, match="cannot be read by this user") as error:
+        load_config(write(tmp_path / "c.yaml", ""), overrides=beyond, environment={})
+    assert "data_dir" in error.value.hint
 
 
 def test_an_update_is_taken_in_any_spelling() -> None:

@@ -101,12 +101,14 @@ def load_config(
     ------
     ConfigError
         One line for each fault: origin, key path, what is wrong, nearest key.
+    PermissionMissingError
+        Whether there are overrides, or what they say, is not for this user to see.
     """
     file = file or find_config_file(environment)
     layers = []
     if file is not None:
         layers.append(read_yaml(file, _FILE))
-    if overrides is not None and overrides.exists():
+    if overrides is not None and _is_there(overrides):
         layers.append(read_yaml(overrides, _OVERRIDES))
     layers.append(read_environment(environment, _ENVIRONMENT))
     merged = Layer()
@@ -124,23 +126,27 @@ def load_effective(
 
     Raises
     ------
-    ConfigError
+    ConfigError, PermissionMissingError
         As :func:`load_config`.
-    PermissionMissingError
-        The changes lie in a data folder that this user may not read.
     """
     plain = load_config(file, environment=environment)
     overrides = Path(plain.config.control_plane.data_dir) / OVERRIDES_NAME
+    return load_config(file, overrides=overrides, environment=environment)
+
+
+def _is_there(overrides: Path) -> bool:
+    """Return whether settings were changed through the API."""
     try:
-        there = overrides.is_file()
+        there = overrides.exists()
         readable = not there or os.access(overrides, os.R_OK)
-    except PermissionError:
-        there, readable = True, False
+    except OSError:
+        readable = False
     if not readable:
         raise PermissionMissingError(
-            f"{overrides}: settings changed through the API, if any, cannot be read by this user"
+            f"{overrides}: settings changed through the API, if any, cannot be read by this user",
+            hint="run as the user to whom control_plane.data_dir belongs",
         )
-    return load_config(file, overrides=overrides, environment=environment) if there else plain
+    return there
 
 
 def validate_tree(tree: Mapping[str, Any]) -> Config:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -105,14 +107,40 @@ def _listen_address(text: str) -> str:
 
 
 def _web_url(text: str) -> str:
-    if text and not text.startswith(("http://", "https://")):
+    if not text:
+        return text
+    if not text.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
+    if not text.isprintable() or " " in text:
+        raise ValueError("must not hold spaces or control characters")
+    try:
+        parts = urlsplit(text)
+        callable_ = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        callable_ = False
+    if not callable_:
+        raise ValueError("must name a host, like https://example.org/path")
+    return text
+
+
+def _header_name(text: str) -> str:
+    # RFC 9110 section 5.6.2: a token.
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", text):
+        raise ValueError("is no name for a header (letters, digits and hyphens)")
+    return text
+
+
+def _header_value(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line without control characters")
     return text
 
 
 Network = Annotated[str, AfterValidator(_network)]
 Pair = Annotated[str, AfterValidator(_pair)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[str, AfterValidator(_header_value)]
 
 
 class Section(BaseModel):
@@ -356,7 +384,7 @@ class Webhook(Section):
     url: Annotated[str, AfterValidator(_web_url)] = setting(
         "", "Where to POST; may carry a secret, so it is masked in answers", secret=True
     )
-    headers: dict[str, str] = setting(
+    headers: dict[HeaderName, HeaderValue] = setting(
         dict, "Further request headers, for example Authorization", secret=True
     )
     timeout: float = setting(10.0, "Longest wait for an answer", unit="seconds", ge=0.1, le=300)

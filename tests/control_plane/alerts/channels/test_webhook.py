@@ -34,7 +34,8 @@ from beacon_detect.control_plane.alerts.message import Alert
 
 
 def post(told: Alert, url: str, **settings: Any) -> None:
-    channel = WebhookChannel(Webhook(enabled=True, url=url, **settings))
+    # Unchecked: the channel keeps a secret even where the schema would let a bad URL through.
+    channel = WebhookChannel(Webhook.model_construct(enabled=True, url=url, **settings))
     try:
         channel.deliver(told)
     finally:
