@@ -45,3 +45,11 @@ def test_the_first_bad_value_is_shown_with_its_line() -> None:
     parse_block(LineBlock(b"1,x,1\n\nzz,y,2\n", 10), LAYOUT, "f.csv", problems)
 
     assert problems.examples == ["f.csv:12: a is 'zz': not a number"]
+
+
+def test_a_signed_number_that_arrow_does_not_know_is_a_broken_row() -> None:
+    problems = Problems()
+    parsed = parse_block(LineBlock(b"1,x,+060\n2,y,3\n", 1), LAYOUT, "f", problems)
+
+    assert parsed.table["c"].to_pylist() == [3]
+    assert problems.counts == {"not a number": 1}

@@ -79,3 +79,9 @@ def test_lines_are_picked_by_a_field(texts: list[str]) -> None:
         assert picked[value].data == b"".join(texts[i - 5].encode() + b"\n" for i in expected)
     filled = [text for text in texts if len(text) > 1]
     assert rest == sum('"event_type"' not in t or ":3" in t for t in filled)
+
+
+def test_text_that_is_no_utf8_is_kept_as_far_as_it_is() -> None:
+    objects = parse_block(LineBlock(b'{"s":"a\xfcb"}', 1), SCHEMA, "f", Problems())
+
+    assert objects.table["s"].to_pylist() == ["a\ufffdb"]

@@ -114,3 +114,9 @@ def test_any_bytes_are_rows_or_problems(read: Callable, junk: bytes, as_json: bo
     start = json.dumps([flow(), flow()], indent=1) if as_json else CSV[: CSV.index("Summary")]
 
     assert read(start.encode() + junk).rows
+
+
+def test_columns_that_are_missing_are_zero(read: Callable) -> None:
+    (row,) = read("ts,sa,da,pr,ipkt\n2018-01-12 15:37:30,10.0.0.5,192.0.2.7,UDP,5\n").rows
+
+    assert (row["packets_out"], row["bytes_out"], row["dst_port"]) == (5, 0, 0)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _PARSE_BYTES = 1 << 20
 """Arrow's own block: 1 MiB stays in the processor's cache (measured: 1.7 times the speed of 8)."""
-_FLOAT = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?\s*$"
-_INTEGER = r"^\s*[+-]?\d{1,18}\s*$"
+_FLOAT = r"^\s*-?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?\s*$"
+_INTEGER = r"^\s*-?\d{1,18}\s*$"
 
 
 @dataclass(frozen=True, slots=True)

@@ -325,6 +325,9 @@ def parse_block(block: Block, schema: pa.Schema, label: str, problems: Problems)
     import pyarrow.json as json_format
 
     data = block.data
+    if not data.isascii():
+        # Arrow takes any bytes for text, and fails when the text is used.
+        data = data.decode("utf-8", "replace").encode()
     # A comment line (``#close`` in some Zeek JSON logs) is no object; the careful way skips it.
     if data and not data.isspace():
         try:

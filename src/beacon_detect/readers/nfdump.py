@@ -156,12 +156,13 @@ def _spelled(name: str) -> str:
 
 
 def _complete(table: pa.Table) -> pa.Table:
-    """Add the columns that a short CSV lacks."""
+    """Add the columns that the file lacks."""
     import pyarrow as pa
 
-    for name, kind in (("flg", pa.string()), ("td", pa.float64())):
+    for name, kind in _CSV.items():
         if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(table.num_rows, kind))
+            empty = pa.nulls(table.num_rows, pa.float64() if kind == "float" else pa.string())
+            table = table.append_column(name, empty)
     return table
 
 
