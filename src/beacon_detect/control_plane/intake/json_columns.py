@@ -127,11 +127,14 @@ def record_table(parsed: pa.Table) -> pa.Table:
     missing = absent["dst_port"] & ~np.isin(values["protocol"], _PORTLESS)
     faults.add("dst_port", np.flatnonzero(missing), lambda _row: "is missing")
     faults.raise_any()
-    no_clock = absent["series_time"]
-    values["series_time"] = np.where(no_clock, values["time"], values["series_time"])
-    values["connection_id"] = np.where(
-        absent["connection_id"], _connection_ids(values), values["connection_id"]
-    )
+    if absent["series_time"].any():
+        values["series_time"] = np.where(
+            absent["series_time"], values["time"], values["series_time"]
+        )
+    if absent["connection_id"].any():
+        values["connection_id"] = np.where(
+            absent["connection_id"], _connection_ids(values), values["connection_id"]
+        )
     return pa.Table.from_arrays(
         [_arrow(values[field.name], field.type) for field in record_schema()],
         schema=record_schema(),
