@@ -167,9 +167,15 @@ def _abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _is_full_output(error: Exception) -> bool:
+    # A file that is opened has a name; a stream that is written has none.
+    full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return full and getattr(error, "filename", None) is None
+
+
 def _tell(error: Exception, session: Session) -> int:
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        error = BeaconError(f"the output cannot be written: {error.strerror}")
+    if _is_full_output(error) and not session.daemon:
+        error = BeaconError(f"the output cannot be written: {os.strerror(errno.ENOSPC)}")
         _abandon_stdout()
     expected = isinstance(error, BeaconError)
     if session.debug or (session.daemon and not expected):
