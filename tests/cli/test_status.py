@@ -70,7 +70,7 @@ def test_what_needs_attention_is_told(ask: Callable[..., Any], api: Any) -> None
     assert "  ! the last reload was refused: c.yaml:1:1: bad\n" in out
     assert "  ! changed, but waiting for a restart: a.b\n" in out
     assert "  ! the last analysis failed: out of memory\n" in out
-    assert "  ! telemetry turned away: not_valid 3\n" in out
+    assert "  ! turned away: not_valid 3\n" in out
 
 
 def test_json_is_the_answer(ask: Callable[..., Any], api: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,22 @@ def test_reload_takes_a_good_configuration_and_keeps_the_old_one_on_a_bad_one(
     assert own_server.fetch("config")["config"]["detection"]["alert_threshold"] == 0.75
     waiting = own_server.fetch("status")["config"]["needs_restart"]
     assert waiting == ["control_plane.memory_limit_mb"]
+
+
+def test_connections_that_ask_nothing_leave_room_for_the_server(own_server: LiveServer) -> None:
+    child = own_server.start().child
+    assert child is not None
+    resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    own = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, own[1]), own[1]))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, own)
+        for _ in range(1200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", own_server.port), 10))
+
+    eventually(lambda: own_server.get("health").status == 200)
+    assert own_server.fetch("status")["intake"]["connections_refused_full"] >= 1200 - 512
+    assert "Too many open files" not in own_server.text()
 
 
 def test_a_storm_of_reloads_is_as_good_as_the_last_one(own_server: LiveServer) -> None:

@@ -130,5 +130,5 @@ def _troubles(answer: dict[str, Any]) -> list[str]:
     refused = {reason: number for reason, number in answer.get("intake", {}).items() if number}
     if refused:
         reasons = ", ".join(f"{clean(reason)} {count(n)}" for reason, n in refused.items())
-        troubles.append(f"telemetry turned away: {reasons}")
+        troubles.append(f"turned away: {reasons}")
     return troubles

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import structlog
@@ -20,6 +21,7 @@ import uvicorn
 from beacon_detect import __version__
 from beacon_detect.control_plane.allocator import return_large_blocks
 from beacon_detect.control_plane.api.app import create_app
+from beacon_detect.control_plane.api.connection_limits import BoundedProtocol
 from beacon_detect.control_plane.api.security import read_token
 from beacon_detect.control_plane.lifecycle import ControlPlane
 from beacon_detect.control_plane.settings import Settings
@@ -40,7 +42,7 @@ DRAIN_SECONDS = 10
 """Longest wait for requests in flight when stopping."""
 
 KEEP_ALIVE_SECONDS = 75
-BACKLOG = 512
+BACKLOG = 128
 
 
 def serve(loaded: LoadedConfig) -> None:
@@ -148,7 +150,8 @@ class _Signals:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="h11",
+                # uvicorn calls it as it would its own class.
+                http=partial(BoundedProtocol, app.state.connection_limits),  # type: ignore[arg-type]
                 loop="asyncio",
                 ws="none",
                 lifespan="off",

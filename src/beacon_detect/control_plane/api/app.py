@@ -23,6 +23,7 @@ from beacon_detect.control_plane.api import (
     status,
     telemetry,
 )
+from beacon_detect.control_plane.api.connection_limits import ConnectionLimits
 from beacon_detect.control_plane.api.security import BodyReader, Guard, allowed_hosts
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def create_app(system: ControlPlane, *, token: str) -> FastAPI:
     app.state.bodies = BodyReader(
         lambda: system.settings.running.control_plane.max_request_mb << 20
     )
+    app.state.connection_limits = ConnectionLimits()
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX)
     app.add_middleware(Guard, token=token, hosts=allowed_hosts(limits))

@@ -294,7 +294,7 @@ class Status(Answer):
     alerts_generated: int
     sensors: list[Sensor]
     storage: dict[str, Any]
-    intake: dict[str, int] = Field(description="Requests turned away, by reason")
+    intake: dict[str, int] = Field(description="Requests and connections turned away, by reason")
     analyzer: AnalyzerStatus
     alerting: AlertingStatus
     config: ConfigStatus

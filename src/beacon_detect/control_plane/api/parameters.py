@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from beacon_detect.control_plane.api.connection_limits import ConnectionLimits
 from beacon_detect.control_plane.api.models import Severity
 from beacon_detect.control_plane.api.security import BodyReader
 from beacon_detect.control_plane.lifecycle import ControlPlane
@@ -72,5 +73,11 @@ def _bodies(request: Request) -> BodyReader:
     return bodies
 
 
+def _connection_limits(request: Request) -> ConnectionLimits:
+    limits: ConnectionLimits = request.app.state.connection_limits
+    return limits
+
+
 System = Annotated[ControlPlane, Depends(_system)]
 Bodies = Annotated[BodyReader, Depends(_bodies)]
+Limits = Annotated[ConnectionLimits, Depends(_connection_limits)]

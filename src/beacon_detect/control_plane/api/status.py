@@ -19,7 +19,7 @@ from beacon_detect.control_plane.api.models import (
     Status,
     rfc3339_or_none,
 )
-from beacon_detect.control_plane.api.parameters import Bodies, Parameters, System
+from beacon_detect.control_plane.api.parameters import Bodies, Limits, Parameters, System
 from beacon_detect.control_plane.storage import alert_store
 from beacon_detect.records import SECOND
 
@@ -30,7 +30,9 @@ router = APIRouter(tags=["server"])
 
 
 @router.get("/status")
-def show_status(_none: Annotated[Parameters, Query()], system: System, bodies: Bodies) -> Status:
+def show_status(
+    _none: Annotated[Parameters, Query()], system: System, bodies: Bodies, limits: Limits
+) -> Status:
     """Show the state of the server."""
     sensors = system.store.sensors()
     statistics = system.store.statistics()
@@ -56,7 +58,10 @@ def show_status(_none: Annotated[Parameters, Query()], system: System, bodies: B
             for sensor in sensors
         ],
         storage=asdict(statistics),
-        intake={"requests_refused_busy": bodies.refused},
+        intake={
+            "requests_refused_busy": bodies.refused,
+            "connections_refused_full": limits.refused,
+        },
         analyzer=_analyzer(system),
         alerting=_alerting(system),
         config=_config(system),
