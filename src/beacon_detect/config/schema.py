@@ -302,7 +302,7 @@ class ControlPlane(Section):
         300, "How often old records are deleted", unit="seconds", ge=1, le=86_400
     )
     memory_limit_mb: int = setting(
-        256, "Most memory the database engine may use", unit="MiB", restart=True, ge=128, le=1_048_576
+        192, "Most memory the database engine may use", unit="MiB", restart=True, ge=128, le=1_048_576
     )  # fmt: skip
     max_request_mb: int = setting(
         64, "Largest request body, before and after decompression", unit="MiB", ge=1, le=1024
