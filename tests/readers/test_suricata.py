@@ -107,3 +107,24 @@ def test_any_bytes_after_an_event_are_rows_or_problems(
     read: Callable, junk: bytes, cut: int
 ) -> None:
     assert len(read(lines(FLOW).encode() + lines(FLOW).encode()[:cut] + junk).rows) >= 1
+
+
+def test_a_large_log_gives_the_same(read: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    spaced = json.dumps(FLOW | {"src_ip": "10.0.0.9"}, separators=(" , ", " : "))
+    escaped = json.dumps(FLOW).replace("192.168.1.132", "192.168.1.\\u0031")
+    dns = BASE | {"event_type": "dns", "dns": DNS_SHAPES[0]}
+    text = (
+        lines(FLOW, HTTP, ALERT, TLS, dns) + spaced + "\n" + escaped + "\nnot json\n" + lines(FLOW)
+    )
+    small = read(text)
+    monkeypatch.setattr("beacon_detect.readers.jsonlines.WARM_BYTES", 0)
+    monkeypatch.setattr("beacon_detect.readers.jsonlines.COLD_BYTES", 0)
+    large = read(text)
+
+    def order(row: dict[str, Any]) -> tuple:
+        return row["kind"], row["src"]
+
+    assert len(small.rows) == 5
+    assert sorted(large.rows, key=order) == sorted(small.rows, key=order)
+    assert large.names == small.names
+    assert large.problems.counts == small.problems.counts

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from beacon_detect.readers.base import Problems
-    from beacon_detect.readers.lines import LineBlock
 
 _PARSE_BYTES = 4 << 20
 WARM_BYTES = 40 << 20
@@ -64,7 +63,7 @@ class PickedLines:
 
 
 def pick_lines(
-    block: LineBlock, key: bytes, values: Sequence[bytes]
+    block: Block, key: bytes, values: Sequence[bytes]
 ) -> tuple[dict[bytes, PickedLines], int]:
     """Return the lines whose text field ``key`` has each value, and how many lack the field.
 
@@ -127,7 +126,7 @@ def _eight_bytes(raw: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.ui
     return word
 
 
-def _lines(block: LineBlock) -> tuple[pa.Array, NDArray[np.int64]]:
+def _lines(block: Block) -> tuple[pa.Array, NDArray[np.int64]]:
     """Return the block's lines, newlines included, without copying them."""
     import pyarrow as pa
 
@@ -136,8 +135,7 @@ def _lines(block: LineBlock) -> tuple[pa.Array, NDArray[np.int64]]:
     offsets = np.append(0, ends).astype(np.int32)
     lines = pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(data))
     filled = np.diff(offsets) > 2
-    numbers = np.arange(len(ends)) + block.first_line
-    return lines.filter(pa.array(filled)), numbers[filled]
+    return lines.filter(pa.array(filled)), block.numbers_of(np.flatnonzero(filled))
 
 
 def _picked(lines: pa.Array, numbers: NDArray[np.int64], chosen: NDArray[np.bool_]) -> PickedLines:
@@ -172,10 +170,33 @@ class ObjectParser:
     def parse(self, block: Block) -> Objects:
         """Return the fields of the schema of every object in the block."""
         self._taken += len(block.data)
-        patience = WARM_BYTES if compiling.is_warm("json_scan", "scan_lines") else COLD_BYTES
-        if self._plan is not None and self._taken > patience:
+        if self._plan is not None and self._is_large():
             return self._scan(block, self._plan)
         return parse_block(block, self._schema, self._label, self._problems)
+
+    def _is_large(self) -> bool:
+        if self._taken <= WARM_BYTES:
+            return False
+        return self._taken > COLD_BYTES or compiling.is_warm("json_scan", "scan_lines")
+
+    def split(self, block: Block, key: str, value: str) -> tuple[Objects | None, Block]:
+        """Return the objects whose text field ``key`` has a value, and the other lines.
+
+        The scanner does it in one go; before it is worth it, all lines are
+        other lines, and :func:`pick_lines` finds them.
+        """
+        import pyarrow.compute as pc
+
+        self._taken += len(block.data)
+        if self._plan is None or not self._is_large():
+            return None, block
+        table, plain, bounds = self._plan.scan(block.data, self._schema)
+        wanted = pc.fill_null(pc.equal(table[key], value), False).to_numpy() & plain
+        places = np.flatnonzero(wanted)
+        rest = np.flatnonzero(~wanted)
+        texts = (block.data[bounds[i] : bounds[i + 1]] for i in rest.tolist())
+        others = PickedLines(b"".join(texts), block.numbers_of(rest))
+        return Objects(table.take(places), lambda: block.numbers_of(places)), others
 
     def _scan(self, block: Block, plan: _Plan) -> Objects:
         """Scan the block; lines that are not plain go to the parser, behind the others."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from beacon_detect.readers.base import Problems, ReadOptions
     from beacon_detect.readers.inputs import Source
-    from beacon_detect.readers.jsonlines import Objects, PickedLines
+    from beacon_detect.readers.jsonlines import Block, Objects, PickedLines
 
 EVENTS = (b"flow", b"http", b"tls", b"dns")
 _OUTCOMES = {
@@ -64,7 +64,10 @@ class SuricataReader:
         del options
         events = _Events(source.label, problems)
         for block in line_blocks(source, problems):
-            picked, others = pick_lines(block, b"event_type", EVENTS)
+            found, rest = events.flows_of(block)
+            if found is not None:
+                yield from events.chunks_of("flow", found)
+            picked, others = pick_lines(rest, b"event_type", EVENTS)
             problems.note("no event", f"{source.label}:{block.first_line}", others)
             for event, lines in picked.items():
                 if lines.data:
@@ -78,14 +81,22 @@ class _Events:
         self._addresses = AddressParser()
         self._label = label
         self._problems = problems
+        self._mixed = ObjectParser(schema_of("flow"), label, problems)
         self._parsers = {
             event.decode(): ObjectParser(schema_of(event.decode()), label, problems)
             for event in EVENTS
         }
 
+    def flows_of(self, block: Block) -> tuple[Objects | None, Block]:
+        """Return the flow events of a block where that is quickly done, and the other lines."""
+        return self._mixed.split(block, "event_type", "flow")
+
     def chunks(self, event: str, lines: PickedLines) -> Iterator[Chunk]:
-        """Yield what the events say."""
-        objects = self._parsers[event].parse(lines)
+        """Yield what the events in some lines say."""
+        yield from self.chunks_of(event, self._parsers[event].parse(lines))
+
+    def chunks_of(self, event: str, objects: Objects) -> Iterator[Chunk]:
+        """Yield what parsed events say."""
         flows = self._flows(event, objects)
         if event == "flow":
             yield Chunk(records=record_table(self._ended(flows, objects.table)))
@@ -236,6 +247,5 @@ def schema_of(event: str) -> pa.Schema:
         ("src_ip", text), ("src_port", number), ("dest_ip", text), ("dest_port", number),
         ("proto", text), (event, pa.struct(inner[event])),
     ]  # fmt: skip
-    if event != "flow":
-        fields.append(("timestamp", text))
+    fields.append(("event_type" if event == "flow" else "timestamp", text))
     return pa.schema(fields)
