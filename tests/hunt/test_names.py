@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from beacon_detect.hunt.names import Names, packed
 from beacon_detect.readers.columns import name_table
@@ -49,3 +52,38 @@ def test_packed_addresses_of_a_slice_are_the_slice() -> None:
 
     assert packed(column.slice(1, 1)).tobytes() == b"b" * 16
     assert len(packed(column.slice(0, 0))) == 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 9), st.integers(0, 50), st.sampled_from(["a", "b", "", "c"])),
+        max_size=60,
+    ),
+    st.integers(1, 20),
+)
+def test_names_agree_with_a_dictionary(seen: list[tuple[int, int, str]], cut: int) -> None:
+    names, expected = Names(), {}
+    for start in range(0, len(seen), cut):
+        part = seen[start : start + cut]
+        column = pa.array([text for _, _, text in part], pa.string()).dictionary_encode()
+        times = np.array([time for _, time, _ in part], np.int64)
+        names.add_columns(
+            np.array([i for i, _, _ in part], np.uint64), times, pa.chunked_array([column])
+        )
+        for i, time, text in part:
+            if text and time >= expected.get(i, (time, ""))[0]:
+                expected[i] = (time, text)
+    found = names._find(np.arange(1, 10, dtype=np.uint64))
+
+    assert {i: names._texts[code] for i, code in enumerate(found.tolist(), 1) if code >= 0} == {
+        i: text for i, (_, text) in expected.items()
+    }
+
+
+def test_names_beyond_the_bound_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beacon_detect.hunt.names.MAX_NAMES", 2)
+    names = Names()
+    column = pa.chunked_array([pa.array(["a", "b", "c"]).dictionary_encode()])
+    names.add_columns(np.arange(3, dtype=np.uint64), np.zeros(3, np.int64), column)
+
+    assert names.dropped == 1

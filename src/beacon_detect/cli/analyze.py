@@ -266,6 +266,12 @@ def _tell(found: Hunt) -> None:
     if len(found.unknown) > SHOWN_UNKNOWN:
         more = count(len(found.unknown) - SHOWN_UNKNOWN)
         click.echo(f"{more} more files are in no format known here", err=True)
+    for dropped, what in (
+        (collector.dropped_check_ins, "oldest check-ins of very long series were left out"),
+        (collector.names.dropped, "names were left out: too many"),
+    ):
+        if dropped:
+            click.echo(f"{count(dropped)} {what}", err=True)
     if found.interrupted:
         click.echo("interrupted: this is what was read until then", err=True)
     if not found.rows:

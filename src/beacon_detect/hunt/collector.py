@@ -184,6 +184,11 @@ class Collector:
         self._sizes = BurstSizes()
         self._open: list[tuple[NDArray[Any], ...]] = []
 
+    @property
+    def dropped_check_ins(self) -> int:
+        """Oldest check-ins left out of very long series."""
+        return sum(log.dropped for log in self.logs.values())
+
     def add(self, chunk: Chunk) -> None:
         """Take one chunk of a reader."""
         if chunk.names is not None:

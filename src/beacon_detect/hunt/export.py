@@ -56,6 +56,8 @@ def hunt_object(hunt: Hunt, rows: Iterable[Row]) -> dict[str, Any]:
             "records": collector.records,
             "outside_time": collector.outside,
             "midstream": collector.midstream,
+            "dropped_check_ins": collector.dropped_check_ins,
+            "dropped_names": collector.names.dropped,
             "pairs": len(collector.pairs),
             "scored": hunt.scored,
             "watching": hunt.watching,

@@ -56,15 +56,30 @@ class Names:
         given = np.flatnonzero(codes >= 0)
         if not len(given):
             return
-        ids = np.concatenate([self._ids, ids[given]])
-        times = np.concatenate([self._times, times[given]])
-        codes = np.concatenate([self._codes, codes[given]])
+        ids, times, codes = ids[given], times[given], codes[given]
         order = np.lexsort((times, ids))
-        last = np.append(np.diff(ids[order]) != 0, np.True_)
-        kept = order[last]
-        self.dropped += max(len(kept) - MAX_NAMES, 0)
-        kept = kept[:MAX_NAMES]
-        self._ids, self._times, self._codes = ids[kept], times[kept], codes[kept]
+        newest = order[np.append(np.diff(ids[order]) != 0, np.True_)]
+        self._merge(ids[newest], times[newest], codes[newest])
+
+    def _merge(
+        self, ids: NDArray[np.uint64], times: NDArray[np.int64], codes: NDArray[np.int32]
+    ) -> None:
+        """Take one name an id, ids ascending: newer ones replace, new ones go in between."""
+        at = np.searchsorted(self._ids, ids)
+        known = np.zeros(len(ids), bool)
+        if len(self._ids):
+            known = self._ids[np.minimum(at, len(self._ids) - 1)] == ids
+        newer = known.copy()
+        newer[known] = times[known] >= self._times[at[known]]
+        self._times[at[newer]] = times[newer]
+        self._codes[at[newer]] = codes[newer]
+        fresh = np.flatnonzero(~known)
+        room = max(MAX_NAMES - len(self._ids), 0)
+        self.dropped += max(len(fresh) - room, 0)
+        fresh = fresh[:room]
+        self._ids = np.insert(self._ids, at[fresh], ids[fresh])
+        self._times = np.insert(self._times, at[fresh], times[fresh])
+        self._codes = np.insert(self._codes, at[fresh], codes[fresh])
 
     def _code(self, text: str) -> int:
         if not text:

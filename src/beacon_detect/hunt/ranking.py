@@ -163,7 +163,7 @@ def rank(
 ) -> list[Row]:
     """Return the rows at or above a score, best first.
 
-    By score; where it is equal to the percent, by how few sources talk to the
+    By score; where it is equal to a tenth of a percent, by how few sources talk to the
     destination, then by check-ins.
     """
     sources, destinations = prevalence(collector)
@@ -171,7 +171,7 @@ def rank(
     keys = (
         -scored.measures["check_ins"][keep],
         sources[scored.pairs[keep]],
-        -np.round(scored.measures["score"][keep], 2),
+        -np.round(scored.measures["score"][keep], 3),
     )
     order = keep[np.lexsort(keys)]
     places = scored.pairs[order]
