@@ -10,7 +10,7 @@ import pytest
 
 from beacon_detect.data_plane import program as program_module
 from beacon_detect.data_plane.events import COUNTERS
-from beacon_detect.data_plane.program import KernelProgram, ProgramOptions, check_host
+from beacon_detect.data_plane.program import KernelProgram, ProgramOptions, require_host
 from beacon_detect.data_plane.ring import STRIDE
 from beacon_detect.errors import KernelUnsupportedError
 from kernel.packets import Route
@@ -43,16 +43,16 @@ def test_close_leaves_no_descriptor_and_can_be_repeated() -> None:
 
 @pytest.mark.root
 def test_this_host_has_what_is_needed() -> None:
-    assert check_host() == []
-    assert check_host("lo") == []
+    require_host()
+    require_host("lo")
 
 
 @pytest.mark.root
 def test_a_missing_interface_is_a_problem_of_the_host() -> None:
-    (problem,) = check_host("nope")
+    with pytest.raises(KernelUnsupportedError, match="'nope'") as caught:
+        require_host("nope")
 
-    assert "'nope'" in problem
-    assert "hint:" in problem
+    assert caught.value.hint
 
 
 @pytest.mark.root
@@ -65,7 +65,9 @@ def test_a_missing_object_says_how_to_build_it(
         KernelProgram.load(SMALL)
 
     assert "bpf/build.py" in caught.value.hint
-    assert "missing" in check_host()[0]
+
+    with pytest.raises(KernelUnsupportedError, match="missing"):
+        require_host()
 
 
 @pytest.mark.root
@@ -89,13 +91,13 @@ def test_a_size_that_the_kernel_refuses_is_an_error() -> None:
 
 UNPRIVILEGED = """
 import os
-from beacon_detect.data_plane.program import KernelProgram, ProgramOptions, check_host
+from beacon_detect.data_plane.program import KernelProgram, ProgramOptions, require_host
 from beacon_detect.errors import BeaconError
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
-print(check_host())
-try: KernelProgram.load(ProgramOptions())
-except BeaconError as error: print(type(error).__name__, int(error.exit_code), error)
+for attempt in (lambda: require_host("nope"), lambda: KernelProgram.load(ProgramOptions())):
+    try: attempt()
+    except BeaconError as error: print(type(error).__name__, int(error.exit_code), repr(error.message))
 """
 
 
@@ -104,6 +106,7 @@ def test_without_rights_one_message_names_the_missing_capabilities() -> None:
         [sys.executable, "-c", UNPRIVILEGED], capture_output=True, text=True, check=True
     )
 
-    problems, error = done.stdout.splitlines()[:2]
-    assert problems.count("CAP_BPF and CAP_NET_ADMIN and CAP_PERFMON") == 1
-    assert error.startswith("PermissionMissingError 4 this process lacks CAP_BPF")
+    required, loaded = done.stdout.splitlines()
+    assert "'nope'" in required
+    assert required.count("CAP_BPF and CAP_NET_ADMIN and CAP_PERFMON") == 1
+    assert loaded.startswith("PermissionMissingError 4 'this process lacks CAP_BPF")

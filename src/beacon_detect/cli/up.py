@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from beacon_detect.cli.capabilities import missing_capabilities
 from beacon_detect.cli.options import config_option
 from beacon_detect.cli.session import TOKEN_VARIABLE, Session
 from beacon_detect.cli.supervisor import Supervisor
+from beacon_detect.data_plane.capabilities import missing_capabilities
 from beacon_detect.errors import BeaconError, UnreachableError
 
 if TYPE_CHECKING:

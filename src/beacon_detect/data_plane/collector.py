@@ -30,7 +30,7 @@ from beacon_detect.data_plane.decode import Decoder, Own
 from beacon_detect.data_plane.exporter import Exporter, destination_of
 from beacon_detect.data_plane.losses import Loss, Losses
 from beacon_detect.data_plane.memory import stay_small
-from beacon_detect.data_plane.program import KernelProgram, ProgramOptions
+from beacon_detect.data_plane.program import KernelProgram, ProgramOptions, require_host
 from beacon_detect.data_plane.ring import STRIDE
 from beacon_detect.data_plane.signals import Signals
 from beacon_detect.data_plane.snapshot import open_connections
@@ -147,6 +147,7 @@ class Sensor:
         self._config = config
         self._losses = Losses()
         destination = destination_of(config)
+        require_host(config.interface)
         self._program = stack.enter_context(KernelProgram.load(program_options(config)))
         self._spool = Spool(
             Path(config.spool_dir),

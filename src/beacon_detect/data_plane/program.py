@@ -25,6 +25,7 @@ from beacon_detect.data_plane.attachment import (
     find_cgroup_root,
     hardware_type,
 )
+from beacon_detect.data_plane.capabilities import missing_capabilities
 from beacon_detect.data_plane.events import CONFIG, COUNTERS
 from beacon_detect.data_plane.flow_map import FlowMap
 from beacon_detect.data_plane.libbpf import (
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 OBJECT_FILE: Final = Path(__file__).with_name("beacon.bpf.o")
 CONFIG_MAP: Final = b".rodata.config"
 
-_CAPABILITIES: Final = {"CAP_BPF": 39, "CAP_NET_ADMIN": 12, "CAP_PERFMON": 38}
-_CAP_SYS_ADMIN: Final = 21  # carries CAP_BPF and CAP_PERFMON with it
 _RINGBUF: Final = 27  # BPF_MAP_TYPE_RINGBUF
 
 
@@ -257,8 +256,8 @@ def _possible_cpus() -> int:
     return 1 + max(int(part.rpartition("-")[2]) for part in text.split(","))
 
 
-def check_host(interface: str = "") -> list[str]:
-    """Return what stands in the way of the sensor on this host; empty when nothing does.
+def require_host(interface: str = "") -> None:
+    """Refuse to go on where something stands in the way of the sensor on this host.
 
     The kernel's BTF is not among it: the programs use stable interfaces only.
 
@@ -266,19 +265,32 @@ def check_host(interface: str = "") -> list[str]:
     ----------
     interface
         The interface to watch in gateway mode; empty for host mode.
+
+    Raises
+    ------
+    BeaconError
+        All that is missing in one message, of the class of the first.
     """
     place = partial(hardware_type, interface) if interface else find_cgroup_root
     # The kernel is asked only on behalf of a process that may: its refusal says less.
-    return _problems(_check_object, library, place, _check_capabilities) or _problems(_check_kernel)
+    problems = _problems(_check_object, library, place, _check_capabilities) or _problems(
+        _check_kernel
+    )
+    if problems:
+        first = problems[0]
+        raise type(first)(
+            "\n".join(problem.message for problem in problems),
+            hint="; ".join(problem.hint for problem in problems if problem.hint),
+        )
 
 
-def _problems(*checks: Callable[[], object]) -> list[str]:
+def _problems(*checks: Callable[[], object]) -> list[BeaconError]:
     problems = []
     for check in checks:
         try:
             check()
         except BeaconError as error:
-            problems.append(str(error))
+            problems.append(error)
     return problems
 
 
@@ -292,11 +304,7 @@ def _check_object() -> None:
 
 def _check_capabilities() -> None:
     """Raise PermissionMissingError naming the capabilities this process lacks."""
-    status = Path("/proc/self/status").read_text()
-    effective = int(status.partition("CapEff:")[2].split()[0], 16)
-    if effective >> _CAP_SYS_ADMIN & 1:
-        effective |= 1 << _CAPABILITIES["CAP_BPF"] | 1 << _CAPABILITIES["CAP_PERFMON"]
-    missing = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
+    missing = missing_capabilities()
     if missing:
         raise PermissionMissingError(
             f"this process lacks {' and '.join(missing)}",

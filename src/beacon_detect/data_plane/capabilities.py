@@ -21,7 +21,7 @@ def effective_capabilities(status: str) -> int:
 
 def missing_capabilities(mask: int | None = None) -> list[str]:
     """Return the names of the capabilities that the sensor needs and this process lacks."""
-    held = effective_capabilities(_STATUS.read_text("ascii")) if mask is None else mask
+    held = effective_capabilities(_STATUS.read_text("utf-8")) if mask is None else mask
     admin = bool(held >> _SYS_ADMIN & 1)
     return [
         name

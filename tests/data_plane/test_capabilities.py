@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from beacon_detect.cli.capabilities import effective_capabilities, missing_capabilities
+from beacon_detect.data_plane.capabilities import effective_capabilities, missing_capabilities
 
 NET_ADMIN, SYS_ADMIN, PERFMON, BPF = 1 << 12, 1 << 21, 1 << 38, 1 << 39
 
