@@ -65,6 +65,24 @@ def test_documented_spellings_are_accepted(file: Path) -> None:
     assert not settings.running.alerting.file.enabled
 
 
+def test_changes_edited_by_hand_are_built_upon(file: Path) -> None:
+    settings = open_settings(file)
+    settings.overrides.write_text("whitelist:\n  ports: [1]\nalerting:\n  file_enabled: false\n")
+
+    settings.update({"whitelist": {"destination_ports": [2]}}, trusted=False)
+
+    assert settings.running.whitelist.destination_ports == [2]
+    assert not settings.running.alerting.file.enabled
+
+
+def test_changes_broken_by_hand_are_told_with_their_place(file: Path) -> None:
+    settings = open_settings(file)
+    settings.overrides.write_text("alerting: [\n")
+
+    with pytest.raises(ConfigError, match=r"config-overrides.yaml:2:1: not valid YAML"):
+        settings.update({"detection": {"alert_threshold": 0.8}}, trusted=False)
+
+
 @pytest.mark.parametrize(
     ("tree", "message"),
     [

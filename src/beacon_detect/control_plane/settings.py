@@ -33,8 +33,9 @@ from beacon_detect.config import (
     parse_update,
     validate_tree,
 )
-from beacon_detect.config.layers import dotted
+from beacon_detect.config.layers import dotted, respell
 from beacon_detect.config.schema import secret_paths, settings
+from beacon_detect.config.yaml_file import read_yaml
 from beacon_detect.errors import BeaconError, ConfigError
 
 if TYPE_CHECKING:
@@ -307,12 +308,12 @@ def _patched(base: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_tree(path: Path) -> dict[str, Any]:
-    """Return the stored overrides (already found valid), empty where there are none."""
-    try:
-        tree = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
+    """Return the stored overrides, empty where there are none; people edit them by hand, too."""
+    if not path.exists():
         return {}
-    return tree if isinstance(tree, dict) else {}
+    layer = read_yaml(path, 0)
+    respell(layer)
+    return layer.tree
 
 
 def _write_durably(path: Path, text: str) -> None:
