@@ -153,6 +153,16 @@ def test_a_narrow_terminal_still_shows_score_destination_interval_and_process(wi
     assert ("LAST" in heads) is (width >= 100)
 
 
+def test_long_addresses_leave_room_for_port_interval_and_process() -> None:
+    source, destination = "2001:db8:1234:5678:9abc:def0:1234:5678", "2001:db8::ffff:ffff:ffff:1"
+    row = finding(src_ip=source, dst_ip=destination, process="implantd")
+    shown = view(beacons=[row]).lines(80, 24, colour=False)[5]
+
+    assert "2001:db8…1234:5678" in shown
+    assert all(text in shown for text in ("443", "60.0s", "implantd"))
+    assert source in "\n".join(view(beacons=[row]).lines(160, 24, colour=False))
+
+
 def test_rows_are_painted_by_severity() -> None:
     lines = view().lines(200, 24, colour=True)
 

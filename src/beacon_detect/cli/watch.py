@@ -44,11 +44,28 @@ _NARROW = tuple(replace(column, width=0) for column in _COLUMNS)
 _LEFT_AWAY = ("last_seen", "protocol", "connections", "severity")
 """Columns that a narrow terminal goes without, one after the other."""
 
+_ADDRESS = 18
+"""Characters of an address where even that leaves no room for what it does."""
+
+
+def _shortened(address: str) -> str:
+    """Return an address without its middle where it is long; ``beacons`` shows it whole."""
+    if len(address) <= _ADDRESS:
+        return address
+    half = _ADDRESS // 2
+    return f"{address[: half - 1]}…{address[-half:]}"
+
+
 _LAYOUTS = (
     _COLUMNS,
     *(
         tuple(column for column in _NARROW if column.key not in _LEFT_AWAY[:number])
         for number in range(len(_LEFT_AWAY) + 1)
+    ),
+    tuple(
+        replace(column, show=_shortened) if column.key in {"src_ip", "dst_ip"} else column
+        for column in _NARROW
+        if column.key not in _LEFT_AWAY
     ),
 )
 
