@@ -172,7 +172,7 @@ def spectrum_chart(found: Spectrum, row: Row) -> str:
         x = float(xs(np.array([period]))[0])
         parts += [
             _line(x, TOP + _INNER_H, x, TOP + _INNER_H + 3, "axis"),
-            _text(x, TOP + _INNER_H + 13, nice_time(period)),
+            _text(x, TOP + _INNER_H + 13, nice_time(period), "end" if share > 1 else "middle"),
         ]
     parts += [_frame(), _text(LEFT + _INNER_W / 2, TOP + _INNER_H + 25, "period (log); dashed: reached by 1 of 100 random series")]  # fmt: skip
     return _svg(f"Periodogram, strongest near {nice_time(row.interval)}", parts)

@@ -151,8 +151,8 @@ def _table(found: Hunt, rows: Sequence[Row]) -> str:
     more = len(found.rows) - len(rows)
     note = f"<p class=note>{more:,} more pairs are not listed.</p>" if more > 0 else ""
     return (
-        "<section><h2>Ranked list</h2><table><thead><tr><th>#<th>Risk<th>Score<th>Severity<th>Source"
-        f"<th>Destination<th>Check-ins<th>Interval<th>Sources</tr></thead><tbody>{lines}</tbody></table>{note}</section>"
+        "<section><h2>Ranked list</h2><table><thead><tr><th class=n>#<th class=n>Risk<th class=n>Score<th>Severity<th>Source"
+        f"<th>Destination<th class=n>Check-ins<th class=n>Interval<th class=n>Sources</tr></thead><tbody>{lines}</tbody></table>{note}</section>"
     )
 
 
@@ -230,6 +230,6 @@ def _inputs(found: Hunt) -> str:
         else ""
     )
     return (
-        "<section><h2>What was read</h2><table><thead><tr><th>File<th>Format<th>Records<th>Not used</tr></thead>"
+        "<section><h2>What was read</h2><table><thead><tr><th>File<th>Format<th class=n>Records<th>Not used</tr></thead>"
         f"<tbody>{lines}</tbody></table>{unknown}</section>"
     )
