@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
 from beacon_detect.config.schema import ControlPlane
+from beacon_detect.control_plane.api import security
+from beacon_detect.control_plane.api.problems import ProblemError
 from beacon_detect.control_plane.api.security import (
+    BodyReader,
     allowed_hosts,
     host_name,
     is_loopback,
@@ -194,3 +200,21 @@ def test_a_client_that_hangs_up_leaves_no_fault_behind(guarded: LiveServer) -> N
 
     assert guarded.get("status").status == 200
     assert guarded.events("request failed") == []
+
+
+def test_a_body_that_trickles_in_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(security, "BODY_SECONDS", 0.3)
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def read() -> None:
+        bodies = BodyReader(lambda: 1 << 20)
+        request = Request({"type": "http", "headers": []}, receive)
+        with pytest.raises(ProblemError) as stalled:
+            async with bodies.read(request):
+                pass
+        assert stalled.value.status == 408
+
+    asyncio.run(asyncio.wait_for(read(), 5))

@@ -38,6 +38,9 @@ OPEN_PATHS = frozenset({"/api/v1/health"})
 CHUNK_TIMEOUT_SECONDS = 30.0
 """Longest wait for the next piece of a request body."""
 
+BODY_SECONDS = 300.0
+"""Longest wait for a whole body: who trickles one in must not hold its memory for ever."""
+
 DRAINED = 2
 """Multiple of the allowed size up to which a body that is too large is read and dropped."""
 
@@ -211,9 +214,10 @@ async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
     size = 0
     clock = asyncio.get_running_loop().time
     try:
+        end = clock() + BODY_SECONDS
         async with asyncio.timeout(CHUNK_TIMEOUT_SECONDS) as deadline:
             async for chunk in request.stream():
-                deadline.reschedule(clock() + CHUNK_TIMEOUT_SECONDS)
+                deadline.reschedule(min(clock() + CHUNK_TIMEOUT_SECONDS, end))
                 size += len(chunk)
                 if size <= limit:
                     yield chunk
