@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from beacon_detect.control_plane.pairs import PairTable
@@ -17,8 +18,6 @@ from records_factory import BASE_TIME, make_header, make_records
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pyarrow as pa
 
 HOUR = 3600 * SECOND
 
@@ -106,6 +105,27 @@ def test_what_is_past_retention_is_not_brought_back(tmp_path: Path) -> None:
     assert read == 1
     assert [summary.dst for summary in fresh.pairs.top(9)[0]] == ["203.0.113.2"]
     assert fresh.working_set.counters.events == 1
+
+
+def test_totals_go_on_where_they_were_when_records_are_past_retention(tmp_path: Path) -> None:
+    live, again = Memory(), Memory()
+    store = Store.open(tmp_path / "data", memory_limit_mb=256, on_commit=live.committed)
+    for seed, age in ((1, 0), (2, -50 * HOUR), (3, -52 * HOUR)):
+        table = workload(seed)
+        moved = pa.array(np.asarray(table["time"]) + age)
+        store.append(make_header(), table.set_column(2, "time", moved)).result()
+    now = time.time_ns() + HOUR
+    store.maintain(now, 10**18)
+    assert store.statistics().segments >= 6
+    for back in (50 * HOUR, 48 * HOUR, 24 * HOUR):
+        assert store.maintain(now, now - BASE_TIME + back).dropped_segments > 0
+    store.append(make_header(), make_records(3, dst="203.0.113.3")).result()
+    store.close()
+    store = Store.open(tmp_path / "data", memory_limit_mb=256, on_commit=again.committed)
+    assert restore(store, again.working_set, again.pairs, BASE_TIME - 24 * HOUR) == 803
+    store.close()
+
+    assert again.pairs.top(1000) == live.pairs.top(1000)
 
 
 def test_an_empty_store_restores_to_nothing(tmp_path: Path) -> None:

@@ -121,6 +121,26 @@ class PairTable:
             new = self._index.slots(ids) < 0
             self._register(ids[new], src[new], dst[new], dst_port[new], protocol[new])
 
+    def add_past(self, totals: pa.Table) -> None:
+        """Add what records that are not stored any more had counted.
+
+        Parameters
+        ----------
+        totals
+            Columns pair_id (of pairs made known before), connections, first_seen,
+            bytes_out and bytes_in.
+        """
+        with self._lock:
+            slots = self._index.slots(numbers(totals, "pair_id"))
+            rows = np.flatnonzero(slots >= 0)
+            slots = slots[rows]
+            for name in ("connections", "bytes_out", "bytes_in"):
+                self._columns[name][slots] += numbers(totals, name)[rows]
+            first = numbers(totals, "first_seen")[rows]
+            self._columns["first_seen"][slots] = np.minimum(
+                self._columns["first_seen"][slots], first
+            )
+
     def top(
         self,
         limit: int,

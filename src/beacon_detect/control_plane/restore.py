@@ -41,6 +41,8 @@ def restore(store: Store, working_set: WorkingSet, pairs: PairTable, since_ns: i
         numbers(known, "dst_port"),
         numbers(known, "protocol"),
     )
+    # What records past retention had added is kept, so that totals go on where they were.
+    pairs.add_past(store.query("SELECT * FROM pair_past"))
     count = 0
     for table in store.scan_records(since_ns, _COLUMNS):
         working_set.add(numbers(table, "pair_id"), table)

@@ -31,6 +31,28 @@ def test_hot_records_past_retention_go(store: Store) -> None:
     assert store.statistics().records == 2
 
 
+def test_what_dropped_records_had_counted_is_kept(store: Store) -> None:
+    now = time.time_ns()
+    old = [now - 3 * DAY, now - 2 * DAY, now - 2 * DAY, now]
+    kinds = [Kind.START, Kind.END, Kind.CONNECTION, Kind.START]
+    table = make_records(kind=kinds, time=old, duration=HOUR, bytes_out=[1, 20, 300, 4])
+    store.append(make_header(), table).result()
+    # Totals stop at 2**62 instead of overflowing.
+    huge = make_records(kind=Kind.CONNECTION, time=[now - 2 * DAY], bytes_in=2**53, count=1)
+    store.append(make_header(), huge).result()
+    store.transact(lambda c: c.execute("UPDATE record SET bytes_in = 9e18 WHERE bytes_in > 2e3"))
+    for _ in range(2):
+        store.maintain(now, DAY)
+
+    [past] = store.query("SELECT * EXCLUDE (pair_id) FROM pair_past").to_pylist()
+    assert past == {
+        "connections": 3,
+        "first_seen": now - 3 * DAY,
+        "bytes_out": 420,
+        "bytes_in": 2**62,
+    }
+
+
 def test_records_from_far_in_the_future_go(store: Store) -> None:
     now = time.time_ns()
     table = make_records(time=[now + DAY - HOUR, now + DAY + 1, now + 1000 * DAY])

@@ -89,10 +89,13 @@ class Maintenance:
     def _drop_old(self, cutoff: int, ahead: int) -> Maintained:
         with self._snapshot() as cursor:
             old = [s for s in segments.listed(cursor) if s.last_time < cutoff]
+            past = (
+                retention.totals(cursor, [self._files.path(s.file) for s in old]) if old else None
+            )
 
         def work(connection: duckdb.DuckDBPyConnection) -> Maintained:
-            if old:
-                retention.drop_segments(connection, old)
+            if past is not None:
+                retention.drop_segments(connection, old, past)
             return Maintained(
                 dropped_records=retention.drop_records(connection, cutoff, ahead)
                 + sum(segment.records for segment in old),

@@ -59,6 +59,10 @@ DDL: tuple[str, ...] = (
     """CREATE TABLE IF NOT EXISTS pair (
         pair_id UBIGINT PRIMARY KEY, src VARCHAR NOT NULL, dst VARCHAR NOT NULL,
         dst_port USMALLINT NOT NULL, protocol UTINYINT NOT NULL)""",
+    # What records that are past retention had added to their pair, so that totals stay exact.
+    """CREATE TABLE IF NOT EXISTS pair_past (
+        pair_id UBIGINT PRIMARY KEY, connections BIGINT NOT NULL, first_seen BIGINT NOT NULL,
+        bytes_out BIGINT NOT NULL, bytes_in BIGINT NOT NULL)""",
     # The ledger: a batch in it is stored, and one that comes again is not counted again.
     """CREATE TABLE IF NOT EXISTS batch (
         sensor VARCHAR, batch VARCHAR, received BIGINT NOT NULL, records BIGINT NOT NULL,
