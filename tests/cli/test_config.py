@@ -35,6 +35,19 @@ def test_a_sound_file_is_ok(cli: Callable[..., Any], file: Path) -> None:
     assert (done.code, done.out, done.err) == (0, f"OK {file}\n", "")
 
 
+def test_a_listener_that_will_need_a_token_is_noted(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "open.yaml"
+    path.write_text(
+        f"control_plane:\n  data_dir: {tmp_path}/data\n  listen_address: 0.0.0.0\n", "utf-8"
+    )
+    done = cli("config", "check", "-c", path)
+
+    assert (done.code, done.out) == (0, f"OK {path}\n")
+    assert "0.0.0.0 needs a token" in done.err
+
+
 def test_no_file_is_ok_too(
     cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

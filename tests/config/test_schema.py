@@ -96,3 +96,17 @@ def test_a_listener_has_an_address(address: str) -> None:
 def test_a_listener_address_is_no_name() -> None:
     with pytest.raises(ValidationError, match="IP address"):
         Config.model_validate({"control_plane": {"listen_address": "example.org"}})
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_a_listener_on_loopback_is_local(address: str) -> None:
+    assert Config.model_validate(
+        {"control_plane": {"listen_address": address}}
+    ).control_plane.is_local
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1"])
+def test_any_other_listener_is_not_local(address: str) -> None:
+    config = Config.model_validate({"control_plane": {"listen_address": address}})
+
+    assert not config.control_plane.is_local

@@ -42,6 +42,13 @@ def check(config_file: Path | None) -> None:
     """
     loaded = _load(config_file)
     click.echo(f"OK {loaded.file}" if loaded.file else "OK (no file: the defaults hold)")
+    control_plane = loaded.config.control_plane
+    if not control_plane.is_local and not control_plane.token_file:
+        click.echo(
+            f"note: control_plane.listen_address {control_plane.listen_address} needs a token:"
+            " set control_plane.token_file, or BEACON_API_TOKEN where the server starts",
+            err=True,
+        )
 
 
 @command.command("show")

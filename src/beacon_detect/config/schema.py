@@ -319,6 +319,12 @@ class ControlPlane(Section):
         le=1_000_000_000,
     )
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the listener is reachable from this machine only."""
+        address = self.listen_address
+        return address == "localhost" or ipaddress.ip_address(address).is_loopback
+
 
 class Detection(Section):
     """What counts as a beacon."""

@@ -19,7 +19,6 @@ from beacon_detect.control_plane.api.security import (
     BodyReader,
     allowed_hosts,
     host_name,
-    is_loopback,
     read_token,
 )
 from beacon_detect.errors import ConfigError
@@ -42,14 +41,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> LiveServer:
 def _stopped(guarded: LiveServer):  # noqa: ANN202 (a generator fixture)
     yield
     guarded.stop()
-
-
-@pytest.mark.parametrize(
-    ("address", "loopback"),
-    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False), ("192.0.2.1", False)],
-)  # fmt: skip
-def test_loopback_addresses_are_told_from_others(address: str, loopback: bool) -> None:
-    assert is_loopback(address) is loopback
 
 
 def test_a_listener_for_other_machines_needs_a_token() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import os
 import stat
 from contextlib import asynccontextmanager
@@ -52,11 +51,6 @@ DECODERS = 2
 """Bodies decoded at once: each may grow to the greatest allowed size, and there is one writer."""
 
 
-def is_loopback(address: str) -> bool:
-    """Return whether a listener on ``address`` is reachable from this machine only."""
-    return address == "localhost" or ipaddress.ip_address(address).is_loopback
-
-
 def read_token(config: ControlPlane, environment: Mapping[str, str] = os.environ) -> str:
     """Return the token that clients must send; empty when none is needed.
 
@@ -70,7 +64,7 @@ def read_token(config: ControlPlane, environment: Mapping[str, str] = os.environ
         token = _read_token_file(Path(config.token_file))
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         raise ConfigError("the API token must be printable ASCII text without spaces")
-    if not token and not is_loopback(config.listen_address):
+    if not token and not config.is_local:
         raise ConfigError(
             f"control_plane.listen_address: {config.listen_address} is reachable from other"
             " machines, which needs an API token",
@@ -96,7 +90,7 @@ def _read_token_file(path: Path) -> str:
 
 def allowed_hosts(config: ControlPlane) -> frozenset[str] | None:
     """Return the names a request may address; None: any, because the token protects."""
-    if not is_loopback(config.listen_address):
+    if not config.is_local:
         return None
     names = {"localhost", "127.0.0.1", "::1", config.listen_address, *config.allowed_hosts}
     return frozenset(name.lower().strip("[]") for name in names)

@@ -239,7 +239,7 @@ def _connect(data_dir: Path, memory_limit_mb: int) -> duckdb.DuckDBPyConnection:
         ) from None
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        if "lock" in reason:
+        if "Could not set lock" in reason:
             raise BeaconError(
                 f"{data_dir}: another process has the database open",
                 hint="stop the other control plane, or give this one a data_dir of its own",
