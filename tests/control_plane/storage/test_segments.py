@@ -107,11 +107,8 @@ def test_orphans_are_removed_and_listed_files_kept(tmp_path: Path) -> None:
 def test_writing_needs_no_lock_on_the_writer(store: Store) -> None:
     store.append(make_header(), make_records(9, interval=1.0)).result()
     held = SegmentFiles(store._files.folder)
-    cursor = store._connection.cursor()
-    cursor.begin()
-    segment = segments.write(cursor, held, BASE_TIME // HOUR, None)
-    cursor.rollback()
-    cursor.close()
+    with store._database.snapshot() as cursor:
+        segment = segments.write(cursor, held, BASE_TIME // HOUR, None)
 
     assert segment.records == 9
     assert store.statistics().hot_records == 9

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from beacon_detect.control_plane.storage import store as store_module
+from beacon_detect.control_plane.storage.database import DATABASE_NAME
 from beacon_detect.control_plane.storage.store import Store
 from beacon_detect.errors import BeaconError
 from beacon_detect.records import SECOND
@@ -184,11 +184,11 @@ def test_a_second_process_is_turned_away(tmp_path: Path) -> None:
 def test_a_damaged_database_is_reported_not_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    (folder / store_module.DATABASE_NAME).write_bytes(b"not a database" * 500)
+    (folder / DATABASE_NAME).write_bytes(b"not a database" * 500)
 
     with pytest.raises(BeaconError, match="cannot be opened"):
         Store.open(folder, memory_limit_mb=128, on_commit=print)
-    assert (folder / store_module.DATABASE_NAME).read_bytes().startswith(b"not a database")
+    assert (folder / DATABASE_NAME).read_bytes().startswith(b"not a database")
 
 
 @pytest.mark.parametrize("name", ["file/below", "wild*card"])
@@ -206,5 +206,5 @@ def test_a_newer_database_is_refused_and_can_be_opened_by_its_owner(tmp_path: Pa
 
     with pytest.raises(BeaconError, match="99"):
         Store.open(tmp_path / "data", memory_limit_mb=128, on_commit=print)
-    with duckdb.connect(str(tmp_path / "data" / store_module.DATABASE_NAME)) as connection:
+    with duckdb.connect(str(tmp_path / "data" / DATABASE_NAME)) as connection:
         assert connection.execute("SELECT version FROM schema_version").fetchall() == [(99,)]

@@ -16,7 +16,6 @@ from beacon_detect.control_plane.storage.writer import (
     CommittedBatch,
     StoreBusyError,
     StoreClosedError,
-    in_transaction,
 )
 from records_factory import make_header, make_records
 
@@ -200,18 +199,3 @@ def test_closing_finishes_what_is_queued_and_takes_no_more(
     with pytest.raises(StoreClosedError):
         store.transact(lambda _connection: None)
     store.close()
-
-
-def test_a_transaction_that_is_over_already_does_not_hide_the_error() -> None:
-    with duckdb.connect() as connection:
-        connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY)")
-
-        def work(c: duckdb.DuckDBPyConnection) -> None:
-            c.execute("INSERT INTO t VALUES (1)")
-            c.rollback()
-            raise LookupError("on purpose")
-
-        with pytest.raises(LookupError):
-            in_transaction(connection, work)
-        in_transaction(connection, lambda c: c.execute("INSERT INTO t VALUES (2)"))
-        assert connection.execute("SELECT a FROM t").fetchall() == [(2,)]

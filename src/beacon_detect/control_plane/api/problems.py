@@ -20,6 +20,7 @@ from beacon_detect.control_plane.intake import (
     UnsupportedBodyError,
 )
 from beacon_detect.control_plane.settings import HiddenError, RefusedError
+from beacon_detect.control_plane.storage.database import DatabaseDownError
 from beacon_detect.control_plane.storage.writer import StoreBusyError, StoreClosedError
 from beacon_detect.errors import BeaconError, ConfigError, DataError, NotFoundError
 
@@ -47,6 +48,7 @@ _STATUS_OF: tuple[tuple[type[BeaconError], int, str], ...] = (
     (DataError, 400, "data-not-valid"),
     (StoreBusyError, 503, "busy"),
     (StoreClosedError, 503, "stopping"),
+    (DatabaseDownError, 503, "database-down"),
     (AnalysisFailedError, 500, "analysis-failed"),
 )
 """Which answer each error of the control plane becomes; anything else is a fault of ours."""

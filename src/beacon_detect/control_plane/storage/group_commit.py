@@ -22,7 +22,6 @@ from beacon_detect.control_plane.storage.schema import HOUR_NS, RECORD_COLUMNS
 from beacon_detect.control_plane.storage.writer import (
     Appended,
     CommittedBatch,
-    in_transaction,
 )
 from beacon_detect.records import unpack_address
 
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from beacon_detect.control_plane.storage.database import Database
 
 _SENSOR_COLUMNS = (
     "sensor", "mode", "boot", "first_seen", "last_seen", "records", "batches", "duplicates",
@@ -64,6 +65,7 @@ class SensorStatus:
 class _Change:
     """What a transaction wrote, to be remembered once it is committed."""
 
+    number: int
     fresh: list[bool]
     stored: list[CommittedBatch]
     sensors: dict[str, SensorStatus]
@@ -73,11 +75,17 @@ class _Change:
 class GroupCommit:
     """Writes groups of batches and knows the pairs and sensors seen so far."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._hour_touched: dict[int, int] = {}
+        self._load()
+
+    def _load(self) -> None:
+        """Learn from the database what is kept in memory beside it."""
+        connection = self._database.connection
+        self._reopened = self._database.reopened
         self._pairs = IdIndex(_column(connection, "SELECT pair_id FROM pair"))
         self._number = _last_commit_number(connection)
-        self._hour_touched: dict[int, int] = {}
         self._sensors = _load_sensors(connection)
         self._losses = _load_losses(connection)
 
@@ -104,14 +112,17 @@ class GroupCommit:
 
     def forget_pairs(self) -> None:
         """Read the known pairs again, after some were deleted."""
-        self._pairs = IdIndex(_column(self._connection, "SELECT pair_id FROM pair"))
+        self._pairs = IdIndex(_column(self._database.connection, "SELECT pair_id FROM pair"))
 
     def commit(self, batches: Sequence[CommittedBatch]) -> list[Appended]:
         """Store the batches that are not in the ledger yet; nothing of any when one fails."""
         received = time.time_ns()
-        number = self._number + 1
 
         def work(connection: duckdb.DuckDBPyConnection) -> _Change:
+            if self._reopened != self._database.reopened:
+                # Whether the commit that failed is in the database, only the database knows.
+                self._load()
+            number = self._number + 1
             fresh = _enter_in_ledger(connection, batches, received)
             stored = [batch for batch, new in zip(batches, fresh, strict=True) if new]
             if stored:
@@ -120,10 +131,10 @@ class GroupCommit:
             losses = self._newest_losses(batches)
             _save_sensors(connection, sensors)
             _save_losses(connection, losses)
-            return _Change(fresh, stored, sensors, losses)
+            return _Change(number, fresh, stored, sensors, losses)
 
-        change = in_transaction(self._connection, work)
-        self._number = number
+        change = self._database.transaction(work)
+        self._number = change.number
         self._sensors.update(change.sensors)
         self._losses.update(change.losses)
         for batch in change.stored:

@@ -7,7 +7,6 @@ so intake never waits for a roll. Limit: one upkeep at a time.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,14 +15,12 @@ import structlog
 
 from beacon_detect.control_plane.storage import retention, segments
 from beacon_detect.control_plane.storage.schema import HOUR_NS
-from beacon_detect.control_plane.storage.writer import roll_back
 from beacon_detect.records import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import duckdb
 
+    from beacon_detect.control_plane.storage.database import Database
     from beacon_detect.control_plane.storage.group_commit import GroupCommit
     from beacon_detect.control_plane.storage.segments import SegmentFiles
     from beacon_detect.control_plane.storage.writer import Writer
@@ -53,12 +50,12 @@ class Maintenance:
 
     def __init__(
         self,
-        readers: duckdb.DuckDBPyConnection,
+        database: Database,
         writer: Writer,
         group_commit: GroupCommit,
         files: SegmentFiles,
     ) -> None:
-        self._readers = readers
+        self._database = database
         self._writer = writer
         self._group_commit = group_commit
         self._files = files
@@ -87,7 +84,7 @@ class Maintenance:
         )
 
     def _drop_old(self, cutoff: int, ahead: int) -> Maintained:
-        with self._snapshot() as cursor:
+        with self._database.snapshot() as cursor:
             old = [s for s in segments.listed(cursor) if s.last_time < cutoff]
             past = (
                 retention.totals(cursor, [self._files.path(s.file) for s in old]) if old else None
@@ -109,7 +106,7 @@ class Maintenance:
         return dropped
 
     def _drop_unused_pairs(self) -> int:
-        with self._snapshot() as cursor:
+        with self._database.snapshot() as cursor:
             files = [self._files.path(segment.file) for segment in segments.listed(cursor)]
             unused = retention.unused_pairs(cursor, files)
 
@@ -123,7 +120,7 @@ class Maintenance:
         return self._writer.transact(work).result() if unused.num_rows else 0
 
     def _closed_hours(self, now_ns: int) -> list[int]:
-        with self._snapshot() as cursor:
+        with self._database.snapshot() as cursor:
             rows = cursor.execute(
                 "SELECT DISTINCT time // ? FROM record WHERE time < ? ORDER BY 1",
                 [HOUR_NS, (now_ns - QUIET_NS) // HOUR_NS * HOUR_NS],
@@ -133,7 +130,7 @@ class Maintenance:
 
     def _roll(self, hour: int) -> int:
         """Move an hour's rows into its segment; return how many."""
-        with self._snapshot() as cursor:
+        with self._database.snapshot() as cursor:
             old = next((s for s in segments.listed(cursor) if s.hour == hour), None)
             segment = segments.write(cursor, self._files, hour, old)
         try:
@@ -147,13 +144,3 @@ class Maintenance:
             self._files.unlisted([old.file])
         log.info("hour rolled", file=segment.file, records=segment.records, moved=moved)
         return moved
-
-    @contextlib.contextmanager
-    def _snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Give a cursor in a transaction that sees one state of the database."""
-        with contextlib.closing(self._readers.cursor()) as cursor:
-            cursor.begin()
-            try:
-                yield cursor
-            finally:
-                roll_back(cursor)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from beacon_detect.control_plane.storage import segments
 from beacon_detect.control_plane.storage.schema import RECORD_COLUMNS
-from beacon_detect.control_plane.storage.writer import roll_back
 from beacon_detect.records import Kind, Origin
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from beacon_detect.control_plane.storage.database import Database
     from beacon_detect.control_plane.storage.segments import SegmentFiles
 
 SCAN_ROWS = 100_000
@@ -37,19 +37,15 @@ _CHECK_INS: dict[str, str] = {
 
 @contextlib.contextmanager
 def _snapshot(
-    connection: duckdb.DuckDBPyConnection, files: SegmentFiles
+    database: Database, files: SegmentFiles
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, list[segments.Segment]]]:
     """Give a cursor on one state of the database, and the segments of that state."""
-    with files.reading(), contextlib.closing(connection.cursor()) as cursor:
-        cursor.begin()
-        try:
-            yield cursor, segments.listed(cursor)
-        finally:
-            roll_back(cursor)
+    with files.reading(), database.snapshot() as cursor:
+        yield cursor, segments.listed(cursor)
 
 
 def scan(
-    connection: duckdb.DuckDBPyConnection,
+    database: Database,
     files: SegmentFiles,
     since_ns: int,
     columns: Sequence[str],
@@ -66,7 +62,7 @@ def scan(
     if unknown := set(columns) - _STORED:
         raise ValueError(f"not columns of a stored record: {sorted(unknown)}")
     select = f"SELECT {', '.join(columns)} FROM"
-    with _snapshot(connection, files) as (cursor, listed):
+    with _snapshot(database, files) as (cursor, listed):
         sources = [
             (f"{select} read_parquet(?) WHERE time >= ?", [str(files.path(segment.file)), since_ns])
             for segment in listed
@@ -78,7 +74,7 @@ def scan(
 
 
 def series(
-    connection: duckdb.DuckDBPyConnection,
+    database: Database,
     files: SegmentFiles,
     pair_id: int,
     kind: Literal["connections", "bursts"],
@@ -87,7 +83,7 @@ def series(
     """Return the newest check-ins of a pair in the order of time."""
     check_ins = f"pair_id = $pair_id AND {_CHECK_INS[kind]}"
     columns = ", ".join(name for name, _ in RECORD_COLUMNS)
-    with _snapshot(connection, files) as (cursor, listed):
+    with _snapshot(database, files) as (cursor, listed):
         parameters: dict[str, Any] = {"pair_id": pair_id, "limit": limit}
         one = f"SELECT {columns} FROM {{}} WHERE {check_ins}"  # noqa: S608 - constants of ours
         records = one.format("record")

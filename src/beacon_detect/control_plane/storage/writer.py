@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from beacon_detect.control_plane.storage.database import Database
     from beacon_detect.control_plane.storage.group_commit import GroupCommit
     from beacon_detect.wire import BatchHeader
 
@@ -89,11 +90,11 @@ class Writer:
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        database: Database,
         group_commit: GroupCommit,
         on_commit: Callable[[list[CommittedBatch]], None],
     ) -> None:
-        self._connection = connection
+        self._database = database
         self._group_commit = group_commit
         self._on_commit = on_commit
         self._queue: deque[_Append | _Work] = deque()
@@ -182,7 +183,7 @@ class Writer:
         if not item.future.set_running_or_notify_cancel():
             return
         try:
-            result = in_transaction(self._connection, item.work)
+            result = self._database.transaction(item.work)
         except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
             item.future.set_exception(error)
         else:
@@ -227,27 +228,3 @@ class Writer:
         except Exception:
             # The records are durable; summaries are rebuilt from them at the next start.
             log.exception("summaries not updated", batches=len(batches))
-
-
-def in_transaction(
-    connection: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], T]
-) -> T:
-    """Return ``work(connection)`` after COMMIT; whatever it raises rolls everything back."""
-    connection.begin()
-    try:
-        result = work(connection)
-        connection.commit()
-    except BaseException:
-        roll_back(connection)
-        raise
-    return result
-
-
-def roll_back(connection: duckdb.DuckDBPyConnection) -> None:
-    """Roll back; a failed COMMIT has already done so, which DuckDB reports as an error."""
-    import duckdb
-
-    try:
-        connection.rollback()
-    except duckdb.Error as error:
-        log.debug("nothing to roll back", reason=str(error))
