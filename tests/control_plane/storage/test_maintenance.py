@@ -87,15 +87,16 @@ def test_batches_come_in_while_an_hour_is_written(
     assert store.statistics().records == 9
 
 
+@pytest.mark.parametrize("step", ["_make_durable", "register"])
 def test_a_roll_that_fails_leaves_no_file_and_is_done_later(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def fail(*_: object) -> None:
         raise OSError("on purpose")
 
     store.append(make_header(), make_records(5, interval=1.0)).result()
     with monkeypatch.context() as patch:
-        patch.setattr(maintenance.segments, "register", fail)
+        patch.setattr(maintenance.segments, step, fail)
         with pytest.raises(OSError, match="on purpose"):
             store.maintain(time.time_ns() + HOUR, LONG)
 

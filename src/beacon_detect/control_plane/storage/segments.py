@@ -125,8 +125,14 @@ def write(
     stamp = datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y-%m-%dT%HZ")
     name = f"{stamp}-{number:012d}.parquet"
     temporary = files.path(f"{name}.tmp")
-    cursor.execute(_copy_statement(files, old, temporary), {"first": first, "end": end}).fetchall()
-    _make_durable(temporary, files.path(name))
+    copy = _copy_statement(files, old, temporary)
+    try:
+        cursor.execute(copy, {"first": first, "end": end}).fetchall()
+        _make_durable(temporary, files.path(name))
+    except BaseException:
+        # Perhaps the disk is full; a part of a file is of no use to anybody.
+        temporary.unlink(missing_ok=True)
+        raise
     summary = cursor.execute(
         "SELECT count(*), min(time), max(time) FROM read_parquet(?)", [str(files.path(name))]
     ).fetchall()
