@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,3 +86,12 @@ def test_text_that_is_no_utf8_is_kept_as_far_as_it_is() -> None:
     objects = parse_block(LineBlock(b'{"s":"a\xfcb"}', 1), SCHEMA, "f", Problems())
 
     assert objects.table["s"].to_pylist() == ["a\ufffdb"]
+
+
+@pytest.mark.parametrize("data", [b"\r\r", b'\r\r\n{"n": 3', b'{"n": 3}\n\r\r\n\r\n{'])
+def test_lines_of_nothing_but_returns_do_not_shift_the_numbers(data: bytes) -> None:
+    problems = Problems()
+    parse_block(LineBlock(data, 1), SCHEMA, "f", problems)
+
+    last = data.count(b"\n") + 1
+    assert problems.examples in ([], [f"f:{last}: no JSON object"])

@@ -383,9 +383,10 @@ def _careful(block: Block, schema: pa.Schema, label: str, problems: Problems) ->
 
     rows: list[dict[str, Any]] = []
     lines: list[int] = []
-    texts = [text for raw in block.data.split(b"\n") if (text := raw.strip(b"\r"))]
+    # The same lines that line_numbers() counts: those that are neither empty nor a lone return.
+    texts = [raw.strip(b"\r") for raw in block.data.split(b"\n") if raw not in {b"", b"\r"}]
     for number, text in zip(block.line_numbers().tolist(), texts, strict=True):
-        if text.startswith(b"#") or text.isspace():
+        if not text or text.startswith(b"#") or text.isspace():
             continue
         try:
             value = json.loads(text)
