@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from beacon_detect.analysis import (
     MIN_CHECK_INS,
+    SURE_CHECK_INS,
     Abstention,
     Results,
     SeriesBatch,
     Settings,
     analyze,
+    list_episodes,
     warm_up,
 )
 from beacon_detect.analysis.engine import SMALL_BATCH
@@ -24,6 +26,7 @@ from beacon_detect.analysis.engine import SMALL_BATCH
 SECOND = 1_000_000_000
 intervals = st.floats(1.0, 43_200.0)
 Score = Callable[..., Results]
+Kind = Callable[[float, int, int], np.ndarray]
 
 
 def perfect(interval: float, count: int) -> np.ndarray:
@@ -41,11 +44,10 @@ def poisson(interval: float, count: int, seed: int) -> np.ndarray:
     return np.rint(np.cumsum(sleeps) * 1e9).astype(np.int64)
 
 
-def any_series() -> st.SearchStrategy[np.ndarray]:
-    kinds = st.sampled_from([perfect_of, uniform_of, poisson])
+def any_series(*kinds: Kind) -> st.SearchStrategy[np.ndarray]:
     return st.builds(
         lambda kind, interval, count, seed: kind(interval, count, seed),
-        kinds,
+        st.sampled_from(kinds or (perfect_of, uniform_of, poisson)),
         st.floats(0.05, 5_000.0),
         st.integers(0, 80),
         st.integers(0, 1_000),
@@ -69,8 +71,11 @@ def test_a_perfect_beacon_scores_at_least_99_hundredths_at_every_interval_and_le
     interval: float, count: int
 ) -> None:
     result = one(perfect(interval, count))
+    weighted = one(perfect(interval, count), Settings(scoring="weighted"))
 
-    assert result.score[0] >= 0.99
+    assert result.base_score[0] >= 0.99
+    assert result.score[0] >= (0.9 if count >= SURE_CHECK_INS else 0.75)
+    assert weighted.score[0] >= (0.99 if count >= SURE_CHECK_INS else 0.75)
     assert result.interval[0] == pytest.approx(interval, rel=1e-6)
     assert result.dominant_period[0] == pytest.approx(interval, rel=1e-6)
 
@@ -80,27 +85,32 @@ def test_a_perfect_beacon_scores_at_least_99_hundredths_at_every_interval_and_le
 def test_poisson_traffic_stays_below_one_half(interval: float, count: int, score: Score) -> None:
     results = score(*(poisson(interval, count, seed) for seed in range(60)))
 
-    assert results.score.max() < 0.5
-    assert np.median(results.score) < 0.2
+    assert results.base_score.max() < 0.5
+    assert results.score.max() < 0.7
+    assert (results.score >= 0.5).mean() < 0.05
 
 
 @pytest.mark.parametrize("interval", [1.0, 60.0, 3_600.0])
 def test_twenty_percent_jitter_is_still_a_beacon(interval: float, score: Score) -> None:
     results = score(*(uniform(interval, 0.2, 100, seed) for seed in range(40)))
 
-    assert results.score.min() >= 0.7
-    assert results.score.mean() >= 0.8
+    assert results.score.min() >= 0.9
+    assert results.base_score.min() >= 0.7
+    assert results.base_score.mean() >= 0.8
     assert results.jitter == pytest.approx(0.2, abs=0.03)
 
 
 @pytest.mark.parametrize("interval", [1.0, 60.0, 7_200.0])
 def test_more_jitter_never_scores_higher_on_average(interval: float, score: Score) -> None:
-    means = [
-        score(*(uniform(interval, jitter, 60, seed) for seed in range(25))).score.mean()
+    results = [
+        score(*(uniform(interval, jitter, 60, seed) for seed in range(25)))
         for jitter in (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
     ]
+    base = [float(one.base_score.mean()) for one in results]
+    odds = [float(one.log_odds.mean()) for one in results]
 
-    assert means == sorted(means, reverse=True)
+    assert base == sorted(base, reverse=True)
+    assert odds == pytest.approx(sorted(odds, reverse=True), abs=0.3)
 
 
 @given(times=any_series(), shift=st.integers(0, 2_000_000_000 * SECOND))
@@ -112,7 +122,8 @@ def test_shifting_time_changes_nothing(times: np.ndarray, shift: int) -> None:
     assert there.interval[0] == here.interval[0]
 
 
-@given(times=any_series(), factor=st.integers(2, 50))
+# Silences are compared in steps, so the law is exact only for series without long ones.
+@given(times=st.deferred(lambda: any_series(perfect_of, uniform_of)), factor=st.integers(2, 50))
 @examples(max_examples=60)
 def test_stretching_time_changes_no_score_but_the_one_in_seconds(
     times: np.ndarray, factor: int
@@ -120,9 +131,10 @@ def test_stretching_time_changes_no_score_but_the_one_in_seconds(
     gaps = np.diff(times).astype(float)
     # Two limits are in seconds, duplicates and the cap on a check-in: stay between them.
     gaps *= 300 * SECOND / factor / gaps.max(initial=1.0)
-    times = np.cumsum(np.maximum(gaps, SECOND // 100)).astype(np.int64)
+    times = np.cumsum(gaps).astype(np.int64)
     here, there = one(times), one(times * factor)
 
+    assert there.log_odds[0] == pytest.approx(here.log_odds[0], abs=1e-6)
     assert there.cv_score[0] == pytest.approx(here.cv_score[0], abs=1e-6)
     assert there.periodicity_score[0] == pytest.approx(here.periodicity_score[0], abs=1e-6)
     assert there.interval[0] == pytest.approx(here.interval[0] * factor, rel=1e-6)
@@ -151,6 +163,7 @@ def test_ten_percent_missed_check_ins_are_counted_and_forgiven(
     results = score(*thinned)
 
     assert results.score.min() >= 0.9
+    assert results.base_score.min() >= 0.9
     assert results.missed.mean() == pytest.approx(15, abs=3)
 
 
@@ -163,7 +176,8 @@ def test_two_connections_per_check_in_do_not_hurt(interval: float, score: Score)
         doubled.append(np.sort(np.concatenate((times, times + delay.astype(np.int64)))))
     results = score(*doubled)
 
-    assert results.score.min() >= 0.85
+    assert results.score.min() >= 0.9
+    assert results.base_score.min() >= 0.85
     assert results.connections_per_check_in == pytest.approx(2.0, abs=0.15)
     assert results.interval == pytest.approx(interval, rel=0.05)
 
@@ -217,3 +231,90 @@ def test_a_large_batch_takes_the_compiled_path_and_agrees() -> None:
 
 def test_warm_up_needs_no_data() -> None:
     warm_up()
+
+
+# The model's thresholds were set without any of these series.
+@pytest.mark.parametrize("count", [6, 8, 10, 15, 30, 100, 1_000])
+def test_no_jittered_beacon_scores_higher_than_a_perfect_one(count: int, score: Score) -> None:
+    best = score(perfect(60.0, count))
+    others = score(*(uniform(60.0, jitter, count, seed) for jitter in (0.02, 0.1, 0.3, 0.6) for seed in range(5)))  # fmt: skip
+
+    assert best.score[0] >= others.score.max() - 0.02
+    assert best.score[0] >= 0.75
+
+
+def test_few_check_ins_never_reach_high(score: Score) -> None:
+    assert score(perfect(60.0, SURE_CHECK_INS - 1)).score[0] < 0.8
+    assert score(perfect(60.0, SURE_CHECK_INS)).score[0] >= 0.8
+
+
+def episode_laws(interval: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a beacon and unrelated activity long after its end."""
+    beacon = uniform(interval, 0.2, 60, 5)
+    return beacon, beacon[-1] + round(200 * interval * SECOND) + poisson(interval / 4, 90, 6)
+
+
+@pytest.mark.parametrize("interval", [5.0, 60.0, 900.0])
+def test_later_activity_after_a_silence_changes_nothing(interval: float) -> None:
+    beacon, later = episode_laws(interval)
+    alone, followed = one(beacon), one(np.concatenate((beacon, later)))
+
+    assert followed.score[0] == alone.score[0]
+    assert followed.interval[0] == alone.interval[0]
+    assert followed.first_event[0] == 0
+    assert followed.last_event[0] == len(beacon) - 1
+
+
+@pytest.mark.parametrize("interval", [5.0, 60.0, 900.0])
+def test_earlier_activity_before_a_silence_changes_nothing(interval: float) -> None:
+    beacon, _ = episode_laws(interval)
+    earlier = poisson(interval / 4, 90, 7)
+    shifted = beacon + earlier[-1] + round(200 * interval * SECOND)
+    followed = one(np.concatenate((earlier, shifted)))
+
+    assert followed.log_odds[0] == one(beacon).log_odds[0]
+
+
+def test_a_beacon_that_returns_has_two_episodes(score: Score) -> None:
+    day = uniform(60.0, 0.1, 120, 1)
+    both = np.concatenate((day, day + 86_400 * SECOND))
+    listed = list_episodes(both, Settings())
+
+    assert score(both).episodes[0] == 2
+    assert len(listed) == 2
+    assert listed.score[0] >= listed.score[1]
+
+
+def test_operator_sessions_and_nights_do_not_hide_an_hourly_beacon(score: Score) -> None:
+    hourly = uniform(3_600.0, 0.1, 72, 2)
+    session = hourly[30] + np.cumsum(np.random.default_rng(1).exponential(5, 40) * 1e9).astype(
+        np.int64
+    )
+    result = score(np.sort(np.concatenate((hourly, session))))
+
+    assert result.score[0] >= 0.8
+    assert result.interval[0] == pytest.approx(3_600, rel=0.05)
+
+
+def test_a_week_of_office_hours_is_no_beacon(score: Score) -> None:
+    rng = np.random.default_rng(4)
+    days = [day * 86_400 + 8 * 3_600 + np.sort(rng.uniform(0, 36_000, 150)) for day in range(7)]
+    times = np.rint(np.concatenate(days) * 1e9).astype(np.int64)
+
+    assert score(times).score[0] < 0.5
+
+
+def test_the_upper_edge_of_one_sided_jitter_is_the_configured_sleep(score: Score) -> None:
+    rng = np.random.default_rng(3)
+    times = np.rint(np.cumsum(60 * rng.uniform(0.6, 1.0, 300)) * 1e9).astype(np.int64)
+    result = score(times)
+
+    assert result.interval[0] == pytest.approx(48, rel=0.05)
+    assert result.configured_sleep[0] == pytest.approx(60, rel=0.1)
+
+
+def test_a_strict_line_has_a_small_false_alarm(score: Score) -> None:
+    results = score(perfect(60.0, 200), poisson(60.0, 200, 1))
+
+    assert results.false_alarm[0] < 1e-6
+    assert results.false_alarm[1] > 0.01

@@ -19,7 +19,8 @@ def test_a_beacon_with_missed_check_ins_says_so(score: Callable[..., Results]) -
 
     assert "57 check-ins" in text
     assert "60 s" in text
-    assert "3 more explained as missed" in text
+    assert "3 check-ins explained as missed" in text
+    assert "53 of 56 intervals" in text
 
 
 def test_too_few_check_ins_are_watched(score: Callable[..., Results]) -> None:
@@ -38,3 +39,17 @@ def test_too_few_check_ins_are_watched(score: Callable[..., Results]) -> None:
 )
 def test_durations_read_like_speech(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_chance_is_named_in_numbers(score: Callable[..., Results]) -> None:
+    text = evidence(score(np.arange(41) * MINUTE), 0)
+
+    assert "40 of 40 intervals" in text
+    assert "a random source would put at most" in text
+
+
+def test_several_episodes_are_mentioned(score: Callable[..., Results]) -> None:
+    day = np.arange(60) * MINUTE
+    text = evidence(score(np.concatenate((day, day + 1_440 * MINUTE))), 0)
+
+    assert "the best of 2 episodes" in text

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from beacon_detect.analysis import SeriesBatch, Settings, reference
 from beacon_detect.analysis.compiled_cache import load_compiled
+from beacon_detect.analysis.features import FEATURE_NAMES
+from beacon_detect.analysis.model import load_model
 from beacon_detect.analysis.rows import ROW_FIELDS
 
 
@@ -34,11 +36,13 @@ def test_both_implementations_measure_the_same(seed: int, exponent: float, count
         [np.rint(np.cumsum(shape) * 1e9).astype(np.int64) for shape in shapes.values()]
     )
     settings = Settings()
-    plain = reference.measure(batch, settings)
-    compiled = load_compiled().measure(batch, settings)
+    trees = load_model().forest
+    plain = reference.measure(batch, settings, trees)
+    compiled = load_compiled().measure(batch, settings, trees)
 
-    for column, name in enumerate(ROW_FIELDS):
-        assert compiled[:, column] == pytest.approx(plain[:, column], rel=1e-7, abs=1e-9), name
+    for names, mine, theirs in zip((ROW_FIELDS, FEATURE_NAMES), plain, compiled, strict=True):
+        for column, name in enumerate(names):
+            assert theirs[:, column] == pytest.approx(mine[:, column], rel=1e-6, abs=1e-7), name
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -51,6 +55,8 @@ def test_the_number_of_threads_changes_nothing(threads: int) -> None:
         ]
     )
     settings = Settings()
-    measure = load_compiled().measure
+    measure, trees = load_compiled().measure, load_model().forest
+    some, three = measure(batch, settings, trees, threads), measure(batch, settings, trees, 3)
 
-    assert np.array_equal(measure(batch, settings, threads), measure(batch, settings, 3))
+    assert np.array_equal(some[0], three[0])
+    assert np.array_equal(some[1], three[1])

@@ -155,6 +155,17 @@ def test_the_thresholds_of_the_scores_have_their_effect(
     assert scores[0] < scores[1]
 
 
+def test_weighted_scoring_makes_the_base_score_the_score(bench: Bench) -> None:
+    bench.set(detection={"scoring": "weighted"})
+    bench.send(beacon(interval=60.0, jitter=0.3))
+    bench.set(detection={"scoring": "weighted", "finding_threshold": 0.0})
+    bench.send(beacon(interval=60.0, jitter=0.3, dst="203.0.113.9"))
+    bench.analyzer.run_pass()
+
+    assert bench.analyzer.findings()
+    assert all(f.score == pytest.approx(f.base_score) for f in bench.analyzer.findings())
+
+
 def test_whitelisted_pairs_become_findings_but_alert_nobody(bench: Bench) -> None:
     bench.set(whitelist={"destination_ips": ["203.0.113.0/24"]})
     bench.send(beacon(dst="203.0.113.50"))

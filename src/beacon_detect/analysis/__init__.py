@@ -7,11 +7,12 @@ inside each series.
 
 from __future__ import annotations
 
-from beacon_detect.analysis.engine import analyze, warm_up
+from beacon_detect.analysis.engine import analyze, list_episodes, warm_up
 from beacon_detect.analysis.evidence import evidence
 from beacon_detect.analysis.severity import severity
 from beacon_detect.analysis.types import (
     MIN_CHECK_INS,
+    SURE_CHECK_INS,
     Abstention,
     Results,
     SeriesBatch,
@@ -20,12 +21,14 @@ from beacon_detect.analysis.types import (
 
 __all__ = [
     "MIN_CHECK_INS",
+    "SURE_CHECK_INS",
     "Abstention",
     "Results",
     "SeriesBatch",
     "Settings",
     "analyze",
     "evidence",
+    "list_episodes",
     "severity",
     "warm_up",
 ]

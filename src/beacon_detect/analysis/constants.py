@@ -21,6 +21,11 @@ LONGEST_DROPPED: Final = 0.03
 CORE_FLOOR: Final = 0.02
 """Keeps a level that explains little time comparable with the others (taste)."""
 
+SHORTEST_INTERVAL: Final = 0.4
+"""Seconds: faster rhythms are keystrokes and retries inside a wake-up, looked at last (taste)."""
+RAPID_PENALTY: Final = 0.02
+"""What the merit of a collapse counts when its intervals are that fast."""
+
 # --- folding -----------------------------------------------------------------------------
 MAX_MULTIPLE: Final = 6
 """Up to five check-ins in a row count as missed; more is a silence (measured)."""
@@ -64,5 +69,46 @@ SPECTRUM_HIGHEST: Final = 12
 EQUAL_POWER: Final = 1 - 1e-9
 SPECTRUM_GAP_LIMIT: Final = 8.0
 """Longer gaps, in intervals, are cut to this: a silence holds no phase worth keeping."""
-SPECTRUM_CHECK_INS: Final = 512
+SPECTRUM_CHECK_INS: Final = 192
 """The newest check-ins a spectrum is made of; bounds the time of one series."""
+PHASES: Final = 4_096
+"""Steps of the phase table that coherence is read from; the error of one term is below a thousandth."""
+
+# --- episodes ----------------------------------------------------------------------------
+SILENCES: Final = tuple(30.0 * 4**step for step in range(9))
+"""Seconds of silence at which series are cut: from half a minute to 22 days, in steps of four (taste)."""
+SILENCE_INTERVALS: Final = 16.0
+"""A silence ends an episode when it is longer than 16 (at most 64) of its own intervals (measured)."""
+
+THINNEST_EPISODE: Final = 3.0
+"""The mean gap of an episode is at most three intervals; beyond, two thirds would be missing."""
+SHORTEST_EPISODE: Final = 10.0
+"""Seconds: shorter runs are page loads; they are scored only where a series has nothing else (taste)."""
+
+# --- features ----------------------------------------------------------------------------
+SHAPE_CHECK_INS: Final = 512
+"""The newest check-ins that features of shape are measured on; bounds the time of one series."""
+LATE_INTERVALS: Final = 6.5
+"""Longer intervals are silences, not sleeps: one more than half a step above ``MAX_MULTIPLE``."""
+NEIGHBOUR_LIMITS: Final = (0.05, 0.1, 0.2, 0.35)
+"""Differences of neighbouring log intervals whose shares are compared with chance."""
+STEADY_VARIANCE: Final = 1e-6
+SERIAL_OF_SCHEDULE: Final = -0.5
+"""Neighbouring intervals of a strict schedule seen through any delay are correlated by minus one half;
+where log intervals vary by less than a thousandth there is no delay to see, but it is one."""
+SERIAL_PRIOR: Final = 20.0
+"""The correlation is measured as if so many uncorrelated neighbours had been seen before (taste)."""
+LEAST_DRIFT: Final = 0.001
+LEAST_CV: Final = 0.005
+"""Noise floors of the drift from a schedule and of the drift of a loop: a perfect beacon is on schedule."""
+SECOND_WINDOW_NATS: Final = 3.0
+"""Evidence a second window needs before it counts as a changed sleep (measured)."""
+SECOND_WINDOW_FIRST_WIDTH: Final = 3
+"""The second window skips the narrowest widths: few intervals always share a narrow bin (measured)."""
+ROUNDING: Final = 1e-9
+"""Perfect beacons fall exactly on window edges; this decides for the later window whatever the rounding."""
+COVERAGE_INTERVALS: Final = 4.0
+"""Width of the windows of which the share with a check-in is counted, in intervals (taste)."""
+DAY_SECONDS: Final = 86_400.0
+DAY_FLAG_SECONDS: Final = 72_000.0
+"""Below 20 hours a day cycle cannot be told from anything."""

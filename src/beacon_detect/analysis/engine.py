@@ -1,21 +1,24 @@
 """The one call of the detection core: series in, scored columns out.
 
-It chooses the implementation, weighs the component scores and names the series
-that are too short to score.  Limit: it holds every row of a batch in memory,
-about 300 bytes a series.
+It chooses the implementation, turns log odds into scores, weighs the component
+scores and names the series that are too short to score.  Limit: it holds every
+row of a batch in memory, about 800 bytes a series.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from beacon_detect.analysis import reference
 from beacon_detect.analysis.compiled_cache import load_compiled
-from beacon_detect.analysis.rows import ROW_FIELDS
+from beacon_detect.analysis.model import load_model
+from beacon_detect.analysis.reference.episodes import episodes
+from beacon_detect.analysis.rows import ROW
 from beacon_detect.analysis.types import (
     MIN_CHECK_INS,
+    SURE_CHECK_INS,
     Abstention,
     Results,
     SeriesBatch,
@@ -23,12 +26,21 @@ from beacon_detect.analysis.types import (
 )
 
 if TYPE_CHECKING:
-    from beacon_detect.analysis.arrays import Floats
+    from beacon_detect.analysis.arrays import Floats, Integers
 
 SMALL_BATCH = 600
-"""Batches of no more work than this take the NumPy path: under a second, while the compiler may need ten."""
+"""Batches of no more work than this take the NumPy path, while the compiler may need half a minute."""
 EVENTS_PER_SERIES = 1_000
 """Events that cost the NumPy path as much as one more series (measured)."""
+CAUTIOUS_SCORE = 0.799
+"""The most that fewer than ``SURE_CHECK_INS`` check-ins can reach: just below HIGH."""
+JITTER_SIDED = 0.05
+"""With less jitter the edge and the centre of the intervals are the same for any purpose."""
+ROUND_SLEEPS = np.array(
+    [unit * count for unit in (1, 60, 3_600) for count in (1, 2, 3, 5, 10, 15, 20, 30, 45)]
+    + [86_400]
+)
+"""Seconds that people configure."""
 
 
 def analyze(series: SeriesBatch, settings: Settings) -> Results:
@@ -39,33 +51,102 @@ def analyze(series: SeriesBatch, settings: Settings) -> Results:
     series
         Event times (ns, ascending in each series) and sizes.
     settings
-        Thresholds and weights.
+        Thresholds, weights and the kind of score.
 
     Returns
     -------
     Results
-        One row per series, in order.  The same input gives the same output.
+        One row per series, in order: its leading episode.  The same input gives
+        the same output.
     """
-    small = len(series) + len(series.times) / EVENTS_PER_SERIES <= SMALL_BATCH
+    scorable = int((np.diff(series.offsets) >= MIN_CHECK_INS).sum())
+    small = scorable + len(series.times) / EVENTS_PER_SERIES <= SMALL_BATCH
     measure = reference.measure if small else load_compiled().measure
-    return to_results(measure(series, settings), settings)
+    rows, features = measure(series, settings, load_model().forest)
+    return to_results(rows, features, settings)
+
+
+def list_episodes(times: Integers, settings: Settings) -> Results:
+    """Measure every episode of one series, the best first.
+
+    Parameters
+    ----------
+    times
+        Event times, ns, ascending.
+    settings
+        Thresholds, weights and the kind of score.
+
+    Returns
+    -------
+    Results
+        One row per episode; sizes are not looked at.
+    """
+    found = episodes(times, settings, load_model().forest)
+    found.sort(key=lambda episode: reference.merit(episode, settings), reverse=True)
+    if not found:
+        return Results()
+    return to_results(
+        np.stack([episode.row for episode in found]),
+        np.stack([episode.features for episode in found]),
+        settings,
+    )
 
 
 def warm_up() -> None:
     """Compile and cache the fast path now, so that the first large batch does not wait for it."""
     one = SeriesBatch.from_lists([np.arange(MIN_CHECK_INS + 1) * 1_000_000_000])
-    load_compiled().measure(one, Settings())
+    load_compiled().measure(one, Settings(), load_model().forest)
 
 
-def to_results(rows: Floats, settings: Settings) -> Results:
-    """Turn measured rows into columns with a base score."""
-    columns = dict(zip(ROW_FIELDS, rows.T.copy(), strict=True))
-    counts = {name: columns.pop(name).astype(np.int64) for name in ("check_ins", "missed")}
-    weights = np.array(settings.weights) / sum(settings.weights)
-    base = rows[:, :3] @ weights
-    too_few = counts["check_ins"] < MIN_CHECK_INS
-    abstained = np.where(too_few, Abstention.TOO_FEW_CHECK_INS, Abstention.NONE).astype(np.int64)
+def to_results(rows: Floats, features: Floats, settings: Settings) -> Results:
+    """Turn measured rows into scored columns."""
+    check_ins = rows[:, ROW.check_ins].astype(np.int64)
+    abstained = check_ins < MIN_CHECK_INS
+    base = rows[:, :3] @ (np.array(settings.weights) / sum(settings.weights))
+    calibrated = load_model().calibrate(rows[:, ROW.log_odds])
+    score = calibrated if settings.scoring == "calibrated" else base.copy()
+    score = np.where(check_ins < SURE_CHECK_INS, np.minimum(score, CAUTIOUS_SCORE), score)
+    counts: dict[str, Any] = {
+        name: rows[:, getattr(ROW, name)].astype(np.int64)
+        for name in ("missed", "intervals", "window_count", "second_count", "episodes",
+                     "first_event", "last_event")
+    }  # fmt: skip
+    measured: dict[str, Any] = {
+        name: rows[:, getattr(ROW, name)].copy()
+        for name in ("cv_score", "periodicity_score", "jitter_score", "interval", "jitter", "cv",
+                     "dominant_period", "connections_per_check_in", "log_odds", "false_alarm",
+                     "chance_share", "window_low", "window_high", "second_low", "second_high",
+                     "size_out", "size_in")
+    }  # fmt: skip
     return Results(
-        score=base.copy(), base_score=base, abstained=abstained,
-        check_ins=counts["check_ins"], missed=counts["missed"], **columns,
+        score=np.where(abstained, 0.0, score),
+        base_score=np.where(abstained, 0.0, base),
+        check_ins=check_ins,
+        abstained=np.where(abstained, Abstention.TOO_FEW_CHECK_INS, Abstention.NONE).astype(np.int64),
+        configured_sleep=configured_sleep(rows),
+        features=features,
+        **counts,
+        **measured,
     )  # fmt: skip
+
+
+def configured_sleep(rows: Floats) -> Floats:
+    """Return the sleep an operator probably configured, seconds.
+
+    Cobalt Strike only shortens its sleep, others jitter to both sides, and both
+    look the same from outside.  But people configure round numbers: of the
+    centre and the upper edge of the intervals, the rounder one is returned.
+    """
+    centre = rows[:, ROW.interval]
+    edge = centre * (1 + rows[:, ROW.jitter])
+    sided = rows[:, ROW.jitter] > JITTER_SIDED
+    sleep: Floats = np.where(sided & (_roughness(edge) < _roughness(centre)), edge, centre)
+    return sleep
+
+
+def _roughness(seconds: Floats) -> Floats:
+    """Return the relative distance to the nearest number of seconds that people configure."""
+    known = np.log(ROUND_SLEEPS)
+    wanted = np.log(np.maximum(seconds, 1e-3))
+    nearest: Floats = np.abs(wanted[:, None] - known[None, :]).min(axis=1)
+    return nearest

@@ -6,6 +6,7 @@ Limit: it describes timing only.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from beacon_detect.analysis.types import MIN_CHECK_INS, Abstention
@@ -13,6 +14,8 @@ from beacon_detect.analysis.types import MIN_CHECK_INS, Abstention
 if TYPE_CHECKING:
     from beacon_detect.analysis.types import Results
 
+CHANGED_SHARE = 0.2
+"""Share of intervals in a second window from which it is mentioned."""
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
@@ -31,18 +34,40 @@ def evidence(results: Results, index: int) -> str:
     str
         One sentence without a final full stop.
     """
-    check_ins = int(results.check_ins[index])
     if results.abstained[index] != Abstention.NONE:
         return f"fewer than {MIN_CHECK_INS} check-ins: watching, not scored"
-    text = (
-        f"{check_ins} check-ins about every {duration(results.interval[index])}, "
-        f"jitter {results.jitter[index]:.0%}, cv {results.cv[index]:.2f}"
-    )
+    parts = [_rhythm(results, index)]
     if results.missed[index]:
-        text += f"; {int(results.missed[index])} more explained as missed"
+        parts.append(f"{int(results.missed[index])} check-ins explained as missed")
+    if results.second_count[index] >= CHANGED_SHARE * results.intervals[index]:
+        low, high = results.second_low[index], results.second_high[index]
+        parts.append(f"{int(results.second_count[index])} intervals within {_span(low, high)}")
     if results.connections_per_check_in[index] >= 1.5:
-        text += f"; {results.connections_per_check_in[index]:.1f} connections per check-in"
-    return text
+        parts.append(f"{results.connections_per_check_in[index]:.1f} connections per check-in")
+    if results.episodes[index] > 1:
+        parts.append(f"the best of {int(results.episodes[index])} episodes")
+    return "; ".join(parts)
+
+
+def _rhythm(results: Results, index: int) -> str:
+    """Say how many intervals lie together and how many chance would put there."""
+    total = int(results.intervals[index])
+    inside = int(results.window_count[index])
+    most = math.floor(results.chance_share[index] * total)
+    window = _span(results.window_low[index], results.window_high[index])
+    return (
+        f"{int(results.check_ins[index])} check-ins about every "
+        f"{duration(results.interval[index])}: {inside} of {total} intervals within {window}, "
+        f"where a random source would put at most {most}"
+    )
+
+
+def _span(low: float, high: float) -> str:
+    """Write a window of seconds, the unit once where both ends share it."""
+    first, last = duration(low).split(), duration(high).split()
+    return f"{first[0]}-{last[0]} {last[1]}" if first[1] == last[1] else " to ".join(
+        (" ".join(first), " ".join(last))
+    )  # fmt: skip
 
 
 def duration(seconds: float) -> str:

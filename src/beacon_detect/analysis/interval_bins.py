@@ -19,9 +19,11 @@ MANTISSA_SHIFT = 52 - 4
 BIN_OFFSET = (1023 + FIRST_OCTAVE) << 4
 """1023 is the exponent bias of IEEE 754 binary64."""
 
+MID_BIN = 1.03
+"""Where the mean gap is put: inside a bin, so that rounding does not move a perfect beacon over an edge."""
 HALF_OCTAVE = BINS_PER_OCTAVE // 2
-WINDOW_WIDTHS = np.array([2, 3, 4, 6, 8, 11, 16, 26], np.int64)
-"""Widths in bins of the scanned windows: ratios from about 1.1 to 3."""
+WINDOW_WIDTHS = np.array([1, 2, 3, 4, 6, 8, 11, 16, 26], np.int64)
+"""Widths in bins of the scanned windows: ratios from about 1.05 to 3."""
 
 _INDEX = np.arange(BINS + BINS_PER_OCTAVE * 2)
 EDGES = 2.0 ** (FIRST_OCTAVE + _INDEX // BINS_PER_OCTAVE) * (

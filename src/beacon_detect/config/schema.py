@@ -341,6 +341,11 @@ class Detection(Section):
     jitter_threshold: float = setting(
         5.0, "Timing deviation at which the jitter score is one half", unit="seconds", gt=0, le=86_400
     )  # fmt: skip
+    scoring: Literal["calibrated", "weighted"] = setting(
+        "calibrated",
+        "What a score is: calibrated, a fitted model whose cut-offs have a known false-positive"
+        " rate; or weighted, 40 % CV, 40 % periodicity and 20 % jitter score",
+    )
     alert_threshold: float = setting(0.7, "Score from which a finding raises an alert", ge=0, le=1)
     finding_threshold: float = setting(
         0.5, "Score from which a pair is kept as a finding", ge=0, le=1

@@ -228,7 +228,9 @@ class Analyzer:
         measured = analyze(
             group.batch,
             Settings(
-                cv_threshold=detection.cv_threshold, jitter_threshold=detection.jitter_threshold
+                cv_threshold=detection.cv_threshold,
+                jitter_threshold=detection.jitter_threshold,
+                scoring=detection.scoring,
             ),
         )
         return judge(

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.analysis.compiled.jit import jit
+from beacon_detect.analysis.compiled.workspace import HALVES
 from beacon_detect.analysis.constants import (
     CORE_FLOOR,
     DUPLICATE_GAP_NS,
     LONGEST_DROPPED,
     MAX_COLLAPSE_SECONDS,
     MIN_BURST_SHARE,
+    RAPID_PENALTY,
+    SHORTEST_INTERVAL,
 )
 from beacon_detect.analysis.interval_bins import (
     BIN_OFFSET,
@@ -22,6 +25,7 @@ from beacon_detect.analysis.interval_bins import (
     EDGES,
     HALF_OCTAVE,
     MANTISSA_SHIFT,
+    MID_BIN,
     NULL_SHARE,
     WINDOW_WIDTHS,
 )
@@ -29,8 +33,8 @@ from beacon_detect.analysis.types import MIN_CHECK_INS
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
+    from beacon_detect.analysis.compiled.workspace import Workspace
 
-HALVES = BINS // HALF_OCTAVE
 WIDTHS = len(WINDOW_WIDTHS)
 
 
@@ -53,11 +57,11 @@ def kl_divergence(q: float, p: float) -> float:
 
 @jit
 def densest_window(
-    counts: Integers, lowest: int, highest: int, total: int
+    counts: Integers, lowest: int, highest: int, total: int, first_width: int
 ) -> tuple[int, int, int, float]:
     """Return (low bin, high bin, count, divergence) of the least likely window."""
     best_low, best_high, best_count, best = 0, 1, 0, 0.0
-    for width in range(WIDTHS):
+    for width in range(first_width, WIDTHS):
         bins = WINDOW_WIDTHS[width]
         inside, most, at = 0, -1, 0
         first = max(lowest - bins + 1, 0)
@@ -109,59 +113,53 @@ def explained_share(
 
 
 @jit
-def collapse(times: Integers, gap: float, starts: Integers) -> int:
-    """Write the first event of each run of gaps up to ``gap`` seconds; return how many."""
+def collapse(times: Integers, gap: float, firsts: Integers) -> int:
+    """Write the position of the first event of each run of gaps up to ``gap`` s; return how many."""
     limit = max(int(gap * 1e9), DUPLICATE_GAP_NS)
-    starts[0] = times[0]
+    firsts[0] = 0
     found = 1
     for i in range(1, len(times)):
         if times[i] - times[i - 1] > limit:
-            starts[found] = times[i]
+            firsts[found] = i
             found += 1
     return found
 
 
 @jit
 def weigh_level(
-    starts: Integers,
-    found: int,
-    gap: float,
-    rate: float,
-    scaled: Floats,
-    counts: Integers,
-    seconds: Floats,
+    times: Integers, found: int, gap: float, rate: float, w: Workspace
 ) -> tuple[float, int, int, int, float]:
     """Return (merit, low bin, high bin, count, divergence) of one collapse; leaves histograms empty."""
-    bits = scaled.view(np.int64)
+    bits = w.scaled.view(np.int64)
     total = found - 1
     lowest, highest = BINS, 0
     for i in range(total):
-        excess = (starts[i + 1] - starts[i]) * 1e-9 - gap
-        scaled[i] = excess * rate
+        excess = (times[w.firsts[i + 1]] - times[w.firsts[i]]) * 1e-9 - gap
+        w.scaled[i] = excess * rate
         index = clip_bin(bits[i])
-        counts[index] += 1
-        seconds[index] += excess
+        w.counts[index] += 1
+        w.seconds[index] += excess
         lowest = min(lowest, index)
         highest = max(highest, index)
-    low, high, count, divergence = densest_window(counts, lowest, highest, total)
-    share = explained_share(counts, seconds, lowest, highest, total, low, high)
+    low, high, count, divergence = densest_window(w.counts, lowest, highest, total, 0)
+    share = explained_share(w.counts, w.seconds, lowest, highest, total, low, high)
     for index in range(lowest, highest + 1):
-        counts[index] = 0
-        seconds[index] = 0.0
+        w.counts[index] = 0
+        w.seconds[index] = 0.0
     return total * divergence * (CORE_FLOOR + share), low, high, count, divergence
 
 
 @jit
-def fill_half_octaves(times: Integers, rate: float, scaled: Floats, halves: Integers) -> int:
+def fill_half_octaves(times: Integers, rate: float, w: Workspace) -> int:
     """Count the gaps above a millisecond by half octave; return how many there are."""
-    bits = scaled.view(np.int64)
-    halves[:] = 0
+    bits = w.scaled.view(np.int64)
+    w.halves[:] = 0
     total = 0
     for i in range(len(times) - 1):
         gap = times[i + 1] - times[i]
         if gap > DUPLICATE_GAP_NS:
-            scaled[total] = gap * 1e-9 * rate
-            halves[clip_bin(bits[total]) // HALF_OCTAVE] += 1
+            w.scaled[total] = gap * 1e-9 * rate
+            w.halves[clip_bin(bits[total]) // HALF_OCTAVE] += 1
             total += 1
     return total
 
@@ -174,42 +172,43 @@ def is_valley(halves: Integers, half: int) -> bool:
 
 
 @jit
-def find_check_ins(
-    times: Integers,
-    starts: Integers,
-    scaled: Floats,
-    counts: Integers,
-    seconds: Floats,
-    halves: Integers,
-) -> tuple[int, float, float, float, float]:
-    """Collapse one series into ``starts`` at the gap that concentrates its intervals most.
+def mean_gap_rate(times: Integers) -> float:
+    """Return the scale of the histogram: events per second over the span, put inside a bin."""
+    span = (times[-1] - times[0]) * 1e-9
+    return MID_BIN * (len(times) - 1) / span if span > 0 else 1.0
 
-    Returns (check-ins, gap, window low, window high, divergence), seconds and
+
+@jit
+def find_check_ins(
+    times: Integers, rate: float, w: Workspace
+) -> tuple[int, float, int, int, int, float]:
+    """Collapse a run of events into ``w.firsts`` at the gap that concentrates its intervals most.
+
+    Returns (check-ins, gap, low bin, high bin, count, divergence), seconds and
     nats; no check-ins when there are too few at every gap.
     """
-    best, best_gap, best_low, best_high, best_divergence = -1.0, 0.0, 0.0, 0.0, 0.0
-    span = (times[-1] - times[0]) * 1e-9
-    rate = (len(times) - 1) / span if span > 0 else 1.0
-    total = fill_half_octaves(times, rate, scaled, halves)
-    below, tried = 0, -1
+    best, best_gap, best_low, best_high, best_count, best_divergence = -1.0, 0.0, 0, 1, 0, 0.0
+    total = fill_half_octaves(times, rate, w)
+    below, tried = w.halves[0], -1
     for half in range(1, HALVES):
         gap = EDGES[half * HALF_OCTAVE] / rate if half > 1 else 0.0
         if half > 1:
-            below += halves[half - 1] + (halves[0] if half == 2 else 0)
+            below += w.halves[half - 1]
             if total - below < MIN_CHECK_INS - 1 or gap > MAX_COLLAPSE_SECONDS:
                 break
-            if below == tried or below < MIN_BURST_SHARE * total or not is_valley(halves, half):
+            if below == tried or below < MIN_BURST_SHARE * total or not is_valley(w.halves, half):
                 continue
             tried = below
-        found = collapse(times, gap, starts)
+        found = collapse(times, gap, w.firsts)
         if found < MIN_CHECK_INS:
             break
-        merit, low, high, _, divergence = weigh_level(
-            starts, found, gap, rate, scaled, counts, seconds
-        )
+        merit, low, high, count, divergence = weigh_level(times, found, gap, rate, w)
+        if EDGES[high] / rate + gap < SHORTEST_INTERVAL:
+            merit *= RAPID_PENALTY
         if merit > best:
             best, best_gap, best_divergence = merit, gap, divergence
-            best_low, best_high = EDGES[low] / rate, EDGES[high] / rate
+            best_low, best_high, best_count = low, high, count
     if best < 0:
-        return 0, 0.0, 0.0, 0.0, 0.0
-    return collapse(times, best_gap, starts), best_gap, best_low, best_high, best_divergence
+        return 0, 0.0, 0, 1, 0, 0.0
+    found = collapse(times, best_gap, w.firsts)
+    return found, best_gap, best_low, best_high, best_count, best_divergence

@@ -14,7 +14,8 @@ from beacon_detect.analysis.constants import (
 )
 
 if TYPE_CHECKING:
-    from beacon_detect.analysis.arrays import Floats
+    from beacon_detect.analysis.arrays import Floats, Integers
+    from beacon_detect.analysis.compiled.workspace import Workspace
 
 
 @jit
@@ -30,9 +31,12 @@ def core_interval(intervals: Floats, low: float, high: float) -> float:
 
 
 @jit
-def fold(intervals: Floats, low: float, high: float, folded: Floats) -> tuple[float, int]:
-    """Fold intervals over missed check-ins into ``folded``; return (interval, missed)."""
-    interval = core_interval(intervals, low, high)
+def fold(intervals: Floats, low: float, high: float, interval: float, w: Workspace) -> int:
+    """Fold intervals over missed check-ins; return how many are missed.
+
+    ``w.multiples`` gets how many intervals each one spans, 0 where it is not
+    explained, ``w.folded`` the folded interval.
+    """
     half_width = max((high - low) / (2 * interval), MIN_HALF_WIDTH)
     missed = 0
     for i in range(len(intervals)):
@@ -40,10 +44,22 @@ def fold(intervals: Floats, low: float, high: float, folded: Floats) -> tuple[fl
         ratio = x / interval
         nearest = min(max(math.floor(ratio + 0.5), 1.0), float(MAX_MULTIPLE))
         multiple = 1.0
-        if nearest >= 2 and not low <= x < high:
+        w.multiples[i] = 1 if low <= x < high else 0
+        if nearest >= 2 and w.multiples[i] == 0:
             tolerance = half_width * math.sqrt(nearest) * FOLD_SLACK
             if tolerance < FOLD_TOLERANCE_LIMIT and abs(ratio - nearest) <= tolerance:
                 multiple = nearest
+                w.multiples[i] = int(nearest)
                 missed += int(nearest) - 1
-        folded[i] = interval + (x - multiple * interval) / math.sqrt(multiple)
-    return interval, missed
+        w.folded[i] = interval + (x - multiple * interval) / math.sqrt(multiple)
+    return missed
+
+
+@jit
+def explained_interval(intervals: Floats, multiples: Integers, fallback: float) -> float:
+    """Return the mean sleep of the explained intervals, seconds."""
+    seconds, sleeps = 0.0, 0
+    for i in range(len(intervals)):
+        seconds += intervals[i] if multiples[i] > 0 else 0.0
+        sleeps += multiples[i]
+    return seconds / sleeps if sleeps else fallback

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.analysis.compiled.jit import jit
+from beacon_detect.analysis.compiled.workspace import LINES
 from beacon_detect.analysis.constants import (
     BINS_PER_INTERVAL,
     COHERENCE_SHARPNESS,
@@ -23,22 +24,24 @@ from beacon_detect.analysis.constants import (
     JITTER_FLOOR,
     JITTER_SHARPNESS,
     KEPT_SHARE,
+    PHASES,
     RESIDUAL_BINS,
     SEGMENT_BINS,
     SEGMENT_STEP,
     SPECTRUM_CHECK_INS,
     SPECTRUM_GAP_LIMIT,
-    SPECTRUM_HIGHEST,
     SPECTRUM_LOWEST,
 )
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
+    from beacon_detect.analysis.compiled.workspace import Workspace
 
 HANN = np.hanning(SEGMENT_BINS + 1)[:-1]
 COSINES = np.cos(2 * np.pi * np.arange(SEGMENT_BINS) / SEGMENT_BINS)
 SINES = np.sin(2 * np.pi * np.arange(SEGMENT_BINS) / SEGMENT_BINS)
-LINES = SPECTRUM_HIGHEST - SPECTRUM_LOWEST + 1
+PHASE_COSINES = np.cos(2 * np.pi * np.arange(PHASES) / PHASES)
+PHASE_SINES = np.sin(2 * np.pi * np.arange(PHASES) / PHASES)
 
 
 @jit
@@ -88,8 +91,14 @@ def dispersion(
 
 
 @jit
-def add_segment(bins: Integers, first: int, last: int, origin: int, power: Floats) -> None:
-    """Add the power of the events ``first <= i < last`` of one segment to each line."""
+def add_segment(bins: Integers, first: int, last: int, origin: int, power: Floats) -> float:
+    """Add the power of the events ``first <= i < last`` of one segment to each line.
+
+    Returns the power a Poisson process has on average: the sum of the squared weights.
+    """
+    level = 0.0
+    for i in range(first, last):
+        level += HANN[bins[i] - origin] ** 2
     for line in range(LINES):
         real, imaginary = 0.0, 0.0
         for i in range(first, last):
@@ -98,6 +107,7 @@ def add_segment(bins: Integers, first: int, last: int, origin: int, power: Float
             real += HANN[place] * COSINES[turn]
             imaginary += HANN[place] * SINES[turn]
         power[line] += real * real + imaginary * imaginary
+    return level
 
 
 @jit
@@ -111,24 +121,44 @@ def bin_events(intervals: Floats, interval: float, bins: Integers) -> None:
 
 
 @jit
-def dominant_period(intervals: Floats, interval: float, bins: Integers, power: Floats) -> float:
-    """Return the period of the strongest line of the averaged periodogram, seconds."""
+def strongest_line(intervals: Floats, interval: float, w: Workspace) -> tuple[float, float, float]:
+    """Return (period, power, false alarm) of the strongest line of the averaged periodogram.
+
+    The period is in seconds, the power relative to a Poisson process.
+    """
     recent = intervals[max(len(intervals) - SPECTRUM_CHECK_INS, 0) :]
-    bin_events(recent, interval, bins)
-    power[:] = 0.0
+    bin_events(recent, interval, w.bins)
+    w.power[:] = 0.0
     events = len(recent) + 1
-    highest = max(bins[events - 1] + 1, SEGMENT_BINS)
-    first = 0
+    highest = max(w.bins[events - 1] + 1, SEGMENT_BINS)
+    first, segments, level = 0, 0, 0.0
     for origin in range(0, highest - SEGMENT_BINS + 1, SEGMENT_STEP):
-        while first < events and bins[first] < origin:
+        while first < events and w.bins[first] < origin:
             first += 1
         last = first
-        while last < events and bins[last] < origin + SEGMENT_BINS:
+        while last < events and w.bins[last] < origin + SEGMENT_BINS:
             last += 1
-        add_segment(bins, first, last, origin, power)
+        level += add_segment(w.bins, first, last, origin, w.power)
+        segments += 1
     # The first of lines that are equal but for rounding.
-    line = SPECTRUM_LOWEST + int(np.argmax(power >= EQUAL_POWER * power.max()))
-    return refine_period(recent, interval * SEGMENT_BINS / BINS_PER_INTERVAL / line)
+    line = int(np.argmax(w.power >= EQUAL_POWER * w.power.max()))
+    power = w.power[line] / max(level, 1e-12)
+    width = interval * SEGMENT_BINS / BINS_PER_INTERVAL / (line + SPECTRUM_LOWEST)
+    return refine_period(recent, width), power, false_alarm(power, segments)
+
+
+@jit
+def false_alarm(power: float, segments: int) -> float:
+    """Return a bound on the probability that Poisson events show so strong a line anywhere.
+
+    The mean of s independent exponential powers exceeds z > 1 with probability
+    at most ``exp(-s (z - 1 - ln z))`` (Chernoff); half of the overlapping
+    segments count as independent, and the bound is summed over the lines.
+    """
+    if power <= 1:
+        return 1.0
+    independent = (segments + 1) // 2
+    return min(1.0, LINES * math.exp(-independent * (power - 1 - math.log(power))))
 
 
 @jit
@@ -150,9 +180,10 @@ def coherence(intervals: Floats, period: float) -> float:
     real, imaginary, kept = 0.0, 0.0, 0
     for x in intervals:
         if x <= SPECTRUM_GAP_LIMIT * period:
-            angle = 2 * math.pi * (x / period - math.floor(x / period))
-            real += math.cos(angle)
-            imaginary += math.sin(angle)
+            turns = x / period
+            phase = int((turns - math.floor(turns)) * PHASES + 0.5) % PHASES
+            real += PHASE_COSINES[phase]
+            imaginary += PHASE_SINES[phase]
             kept += 1
     return math.sqrt(real * real + imaginary * imaginary) / kept if kept else 0.0
 

@@ -20,12 +20,15 @@ from beacon_detect.analysis.constants import (
     LONGEST_DROPPED,
     MAX_COLLAPSE_SECONDS,
     MIN_BURST_SHARE,
+    RAPID_PENALTY,
+    SHORTEST_INTERVAL,
 )
 from beacon_detect.analysis.interval_bins import (
     BINS,
     BINS_PER_OCTAVE,
     EDGES,
     HALF_OCTAVE,
+    MID_BIN,
     NULL_SHARE,
     WINDOW_WIDTHS,
     bin_of,
@@ -33,7 +36,7 @@ from beacon_detect.analysis.interval_bins import (
 from beacon_detect.analysis.types import MIN_CHECK_INS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from beacon_detect.analysis.arrays import Floats, Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Window:
     low_bin: int
     high_bin: int
     count: int
+    chance: float
     divergence: float
 
 
@@ -64,9 +68,9 @@ class CheckIns:
         The most concentrated interval window at this gap.
     """
 
-    starts: NDArray[np.int64]
+    starts: Integers
     gap: float
-    intervals: NDArray[np.float64]
+    intervals: Floats
     window: Window
 
 
@@ -79,19 +83,19 @@ def kl_divergence(q: float, p: float) -> float:
     return float(q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p)))
 
 
-def mean_gap_rate(times: NDArray[np.int64]) -> float:
-    """Return events per second over the span: the scale that makes intervals dimensionless."""
+def mean_gap_rate(times: Integers) -> float:
+    """Return the scale of the histogram, per second: the mean gap becomes ``MID_BIN``."""
     span = float(times[-1] - times[0]) * 1e-9
-    return (len(times) - 1) / span if span > 0 else 1.0
+    return MID_BIN * (len(times) - 1) / span if span > 0 else 1.0
 
 
-def starts_at(times: NDArray[np.int64], gap: float) -> NDArray[np.int64]:
+def starts_at(times: Integers, gap: float) -> Integers:
     """Return the first event of each run whose gaps are at most ``gap`` seconds."""
     limit = max(int(gap * 1e9), DUPLICATE_GAP_NS)
     return times[np.concatenate(([True], np.diff(times) > limit))]
 
 
-def densest_window(excess: NDArray[np.float64], rate: float) -> Window:
+def densest_window(excess: Floats, rate: float, first_width: int = 0) -> Window:
     """Scan all windows and return the one least likely under any exponential law.
 
     Parameters
@@ -101,22 +105,26 @@ def densest_window(excess: NDArray[np.float64], rate: float) -> Window:
         Poisson process is still exponential in ``interval - g``.
     rate
         Scale of the histogram, per second.
+    first_width
+        Narrowest width to scan, as a position in ``WINDOW_WIDTHS``.
     """
     counts = np.bincount(bin_of(excess * rate), minlength=BINS).astype(float)
     total = np.concatenate(([0.0], np.cumsum(counts)))
-    best = Window(0.0, 0.0, 0, 1, 0, 0.0)
-    for width, null in zip(WINDOW_WIDTHS, NULL_SHARE, strict=True):
+    best = Window(EDGES[0] / rate, EDGES[1] / rate, 0, 1, 0, 1.0, 0.0)
+    for width, null in zip(WINDOW_WIDTHS[first_width:], NULL_SHARE[first_width:], strict=True):
         inside = total[width:] - total[:-width]
         low = int(np.argmax(inside))
         count = int(inside[low])
-        divergence = kl_divergence(count / len(excess), null[low % BINS_PER_OCTAVE])
+        chance = float(null[low % BINS_PER_OCTAVE])
+        divergence = kl_divergence(count / len(excess), chance)
         if divergence > best.divergence:
             high = low + int(width)
-            best = Window(EDGES[low] / rate, EDGES[high] / rate, low, high, count, divergence)
+            ends = EDGES[low] / rate, EDGES[high] / rate
+            best = Window(*ends, low, high, count, chance, divergence)
     return best
 
 
-def explained_share(excess: NDArray[np.float64], rate: float, window: Window) -> float:
+def explained_share(excess: Floats, rate: float, window: Window) -> float:
     """Return the share of active time in the window and its second to fourth multiples."""
     bins = bin_of(excess * rate)
     counts = np.bincount(bins, minlength=BINS)
@@ -137,7 +145,7 @@ def explained_share(excess: NDArray[np.float64], rate: float, window: Window) ->
     return explained / active if active > 0 else 0.0
 
 
-def collapse_gaps(times: NDArray[np.int64], rate: float) -> list[float]:
+def collapse_gaps(times: Integers, rate: float) -> list[float]:
     """Return the gaps worth trying, seconds, ascending: none, then every valley."""
     gaps = np.diff(times)
     gaps = gaps[gaps > DUPLICATE_GAP_NS] * 1e-9
@@ -155,7 +163,7 @@ def collapse_gaps(times: NDArray[np.int64], rate: float) -> list[float]:
     return found
 
 
-def find_check_ins(times: NDArray[np.int64]) -> CheckIns | None:
+def find_check_ins(times: Integers) -> CheckIns | None:
     """Collapse one series at the gap that concentrates its intervals most.
 
     Parameters
@@ -181,6 +189,8 @@ def find_check_ins(times: NDArray[np.int64]) -> CheckIns | None:
         window = densest_window(excess, rate)
         evidence = len(excess) * window.divergence
         merit = evidence * (CORE_FLOOR + explained_share(excess, rate, window))
+        if window.high + gap < SHORTEST_INTERVAL:
+            merit *= RAPID_PENALTY
         if merit > best_merit:
             best, best_merit = CheckIns(starts, gap, intervals, window), merit
     return best

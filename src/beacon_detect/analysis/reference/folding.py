@@ -21,8 +21,7 @@ from beacon_detect.analysis.constants import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from beacon_detect.analysis.arrays import Floats, Integers
     from beacon_detect.analysis.reference.check_ins import CheckIns
 
 
@@ -35,22 +34,27 @@ class Folded:
     interval
         Seconds: mean of the intervals in the window.
     multiples
-        How many intervals each one spans; 1 where it is not explained.
-    explained
-        Which intervals lie in the window or near one of its multiples.
-    intervals
-        Folded intervals, seconds, with the deviation of a single one.
+        How many sleeps each interval spans; 0 where it is neither in the window
+        nor near one of its multiples.
+    original, intervals
+        Intervals as they were, and folded to the deviation of a single sleep; seconds.
     """
 
     interval: float
-    multiples: NDArray[np.int64]
-    explained: NDArray[np.bool_]
-    intervals: NDArray[np.float64]
+    multiples: Integers
+    original: Floats
+    intervals: Floats
 
     @property
     def missed(self) -> int:
         """Check-ins that the multiples say are missing."""
-        return int((self.multiples - 1).sum())
+        return int(np.maximum(self.multiples - 1, 0).sum())
+
+    @property
+    def explained_interval(self) -> float:
+        """Mean sleep of the explained intervals, seconds; 0 when there are none."""
+        sleeps = int(self.multiples.sum())
+        return float(self.original[self.multiples > 0].sum()) / sleeps if sleeps else 0.0
 
 
 def fold(check_ins: CheckIns) -> Folded:
@@ -70,7 +74,7 @@ def fold(check_ins: CheckIns) -> Folded:
     nearest = np.clip(np.floor(ratio + 0.5), 1, MAX_MULTIPLE).astype(np.int64)
     tolerance = half_width * np.sqrt(nearest) * FOLD_SLACK
     near = (np.abs(ratio - nearest) <= tolerance) & (tolerance < FOLD_TOLERANCE_LIMIT)
-    explained = core | (near & (nearest >= 2))
-    multiples = np.where(explained & ~core, nearest, 1)
-    folded = interval + (x - multiples * interval) / np.sqrt(multiples)
-    return Folded(interval, multiples, explained, folded)
+    multiples = np.where(core, 1, np.where(near & (nearest >= 2), nearest, 0))
+    sleeps = np.maximum(multiples, 1)
+    folded = interval + (x - sleeps * interval) / np.sqrt(sleeps)
+    return Folded(interval, multiples, x, folded)

@@ -31,6 +31,7 @@ from beacon_detect.analysis.constants import (
     JITTER_FLOOR,
     JITTER_SHARPNESS,
     KEPT_SHARE,
+    PHASES,
     RESIDUAL_BINS,
     SEGMENT_BINS,
     SEGMENT_STEP,
@@ -41,8 +42,7 @@ from beacon_detect.analysis.constants import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from beacon_detect.analysis.arrays import Floats
     from beacon_detect.analysis.reference.folding import Folded
 
 
@@ -93,8 +93,17 @@ def dispersion(folded: Folded, gap: float) -> Dispersion:
     )
 
 
-def dominant_period(intervals: NDArray[np.float64], interval: float) -> float:
-    """Return the period of the strongest line of the Welch-averaged periodogram, seconds.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The strongest spectral line: its period in seconds, power over Poisson's, and false alarm."""
+
+    period: float
+    power: float
+    false_alarm: float
+
+
+def strongest_line(intervals: Floats, interval: float) -> Line:
+    """Return the strongest line of the Welch-averaged periodogram.
 
     Parameters
     ----------
@@ -108,15 +117,32 @@ def dominant_period(intervals: NDArray[np.float64], interval: float) -> float:
     bins = (position * BINS_PER_INTERVAL + 0.5).astype(np.int64)
     events = np.bincount(bins, minlength=SEGMENT_BINS).astype(float)
     segments = np.lib.stride_tricks.sliding_window_view(events, SEGMENT_BINS)[::SEGMENT_STEP]
-    power = np.abs(np.fft.rfft(segments * np.hanning(SEGMENT_BINS + 1)[:-1], axis=1)) ** 2
-    total = power.sum(axis=0)
-    searched = total[SPECTRUM_LOWEST : SPECTRUM_HIGHEST + 1]
+    hann = np.hanning(SEGMENT_BINS + 1)[:-1]
+    power = np.abs(np.fft.rfft(segments * hann, axis=1)) ** 2
+    searched = power.sum(axis=0)[SPECTRUM_LOWEST : SPECTRUM_HIGHEST + 1]
     # The first of lines that are equal but for rounding.
-    line = SPECTRUM_LOWEST + int(np.argmax(searched >= EQUAL_POWER * searched.max()))
-    return refine_period(recent, interval * SEGMENT_BINS / BINS_PER_INTERVAL / line)
+    line = int(np.argmax(searched >= EQUAL_POWER * searched.max()))
+    # A Poisson process has on average the power of its events' squared weights.
+    relative = float(searched[line] / max((segments * hann**2).sum(), 1e-12))
+    period = interval * SEGMENT_BINS / BINS_PER_INTERVAL / (line + SPECTRUM_LOWEST)
+    return Line(refine_period(recent, period), relative, false_alarm(relative, len(segments)))
 
 
-def refine_period(intervals: NDArray[np.float64], period: float) -> float:
+def false_alarm(power: float, segments: int) -> float:
+    """Return a bound on the probability that Poisson events show so strong a line anywhere.
+
+    The mean of s independent exponential powers exceeds z > 1 with probability
+    at most ``exp(-s (z - 1 - ln z))`` (Chernoff 1952); half of the overlapping
+    segments count as independent, and the bound is summed over the lines.
+    """
+    if power <= 1:
+        return 1.0
+    independent = (segments + 1) // 2
+    lines = SPECTRUM_HIGHEST - SPECTRUM_LOWEST + 1
+    return float(min(1.0, lines * np.exp(-independent * (power - 1 - np.log(power)))))
+
+
+def refine_period(intervals: Floats, period: float) -> float:
     """Return the mean period of the intervals within a quarter of a multiple of ``period``."""
     ratio = intervals / period
     multiple = np.floor(ratio + 0.5)
@@ -126,7 +152,7 @@ def refine_period(intervals: NDArray[np.float64], period: float) -> float:
     return float(intervals[near].sum() / multiple[near].sum())
 
 
-def coherence(intervals: NDArray[np.float64], period: float) -> float:
+def coherence(intervals: Floats, period: float) -> float:
     """Return ``|mean exp(2 pi i x / period)|``: 1 when every interval is a multiple of the period.
 
     Intervals beyond the gap limit are left out: a silence holds no phase.
@@ -134,7 +160,9 @@ def coherence(intervals: NDArray[np.float64], period: float) -> float:
     kept = intervals[intervals <= SPECTRUM_GAP_LIMIT * period]
     if len(kept) == 0:
         return 0.0
-    return float(np.abs(np.exp(2j * np.pi * kept / period).mean()))
+    turns = kept / period
+    phase = np.floor((turns - np.floor(turns)) * PHASES + 0.5) % PHASES
+    return float(np.abs(np.exp(2j * np.pi * phase / PHASES).mean()))
 
 
 def confidence(evidence: float) -> float:

@@ -1,0 +1,284 @@
+"""Compiled twin of ``reference.episodes``: cut a series at its silences, measure each episode.
+
+A run of events is an episode when its own interval agrees: no silence inside is
+long for that interval, and the silences at both ends are.  So neither the place
+of an episode in the window nor what happens before or after it can change its
+score.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from beacon_detect.analysis.compiled import shape
+from beacon_detect.analysis.compiled.check_ins import find_check_ins, mean_gap_rate
+from beacon_detect.analysis.compiled.folding import core_interval, explained_interval, fold
+from beacon_detect.analysis.compiled.jit import jit
+from beacon_detect.analysis.compiled.regularity import (
+    coherence,
+    confidence,
+    cv_score,
+    dispersion,
+    jitter_score,
+    periodicity_score,
+    strongest_line,
+)
+from beacon_detect.analysis.compiled.trees import log_odds
+from beacon_detect.analysis.constants import (
+    SHAPE_CHECK_INS,
+    SHORTEST_EPISODE,
+    SHORTEST_INTERVAL,
+    SILENCE_INTERVALS,
+    SILENCES,
+    THINNEST_EPISODE,
+)
+from beacon_detect.analysis.features import FEATURE
+from beacon_detect.analysis.interval_bins import BINS_PER_OCTAVE, EDGES, NULL_SHARE, WINDOW_WIDTHS
+from beacon_detect.analysis.rows import ROW
+from beacon_detect.analysis.types import MIN_CHECK_INS
+
+if TYPE_CHECKING:
+    from beacon_detect.analysis.arrays import Floats, Integers
+    from beacon_detect.analysis.compiled.workspace import Workspace
+    from beacon_detect.analysis.forest import Forest
+
+SILENCES_NS = (np.array(SILENCES) * 1e9).astype(np.int64)
+NEVER = len(SILENCES)
+"""The level above all: no silence is this long."""
+
+
+@jit
+def level_of(silence: int) -> int:
+    """Return the first level whose silence is at least this many ns."""
+    for level in range(NEVER):
+        if silence <= SILENCES_NS[level]:
+            return level
+    return NEVER
+
+
+@jit
+def longest_gap(times: Integers) -> int:
+    """Return the longest gap, ns."""
+    longest = 0
+    for i in range(1, len(times)):
+        longest = max(longest, times[i] - times[i - 1])
+    return longest
+
+
+@jit
+def measure_regularity(
+    intervals: Floats,
+    interval: float,
+    gap: float,
+    evidence: float,
+    thresholds: Floats,
+    w: Workspace,
+) -> None:
+    """Fill the fields and features of the three documented scores."""
+    row = w.row
+    mean, deviation, cv, jitter = dispersion(w.folded[: len(intervals)], interval, gap, w.residuals)
+    period, power, alarm = strongest_line(intervals, interval, w)
+    recent = intervals[max(len(intervals) - SHAPE_CHECK_INS, 0) :]
+    resultant = max(coherence(recent, interval), coherence(recent, period))
+    trust = confidence(evidence)
+    row[ROW.cv_score] = trust * cv_score(cv, thresholds[0])
+    row[ROW.periodicity_score] = trust * periodicity_score(resultant)
+    row[ROW.jitter_score] = jitter_score(deviation, mean, thresholds[1])
+    row[ROW.interval] = explained_interval(intervals, w.multiples, mean)
+    row[ROW.jitter] = jitter
+    row[ROW.cv] = cv
+    row[ROW.dominant_period] = period
+    row[ROW.false_alarm] = alarm
+    w.features[FEATURE.trimmed_cv] = min(cv, 2.0)
+    w.features[FEATURE.coherence] = resultant
+    w.features[FEATURE.line_power] = math.log2(max(power, 0.1))
+
+
+@jit
+def measure_window(
+    found: int,
+    gap: float,
+    rate: float,
+    low: int,
+    high: int,
+    count: int,
+    divergence: float,
+    w: Workspace,
+) -> None:
+    """Fill the fields and features of the concentration scan."""
+    row, features = w.row, w.features
+    width = 0
+    while WINDOW_WIDTHS[width] < high - low:
+        width += 1
+    row[ROW.collapse_gap] = gap
+    row[ROW.window_low] = EDGES[low] / rate + gap
+    row[ROW.window_high] = EDGES[high] / rate + gap
+    row[ROW.window_count] = count
+    row[ROW.chance_share] = NULL_SHARE[width, low % BINS_PER_OCTAVE] if count else 1.0
+    row[ROW.intervals] = found - 1
+    features[FEATURE.check_ins] = math.log2(found)
+    features[FEATURE.core_share] = count / (found - 1)
+    features[FEATURE.evidence] = math.log1p((found - 1) * divergence)
+    features[FEATURE.divergence] = divergence
+    features[FEATURE.window_width] = math.log2(row[ROW.window_high] / row[ROW.window_low])
+
+
+@jit
+def measure_shape(
+    intervals: Floats, multiples: Integers, interval: float, gap: float, rate: float, w: Workspace
+) -> None:
+    """Fill the features of shape; the arguments are the newest check-ins of the episode."""
+    features, row = w.features, w.row
+    total = len(intervals)
+    low, high, count = shape.second_window(intervals, multiples, gap, rate, w.scaled, w.counts)
+    if count:
+        row[ROW.second_low] = EDGES[low] / rate + gap
+        row[ROW.second_high] = EDGES[high] / rate + gap
+    row[ROW.second_count] = count
+    explained = 0
+    for multiple in multiples:
+        explained += 1 if multiple > 0 else 0
+    features[FEATURE.explained] = explained / total
+    features[FEATURE.explained_twice] = (explained + count) / total
+    for i in range(total):
+        w.scaled[i] = intervals[i] - gap
+    divergence, quartiles, deciles = shape.spreads(w.scaled[:total], rate, w.counts)
+    features[FEATURE.octave_divergence] = divergence
+    features[FEATURE.quartiles] = quartiles
+    features[FEATURE.deciles] = deciles
+    cv = shape.folded_cv(intervals, interval, gap)
+    features[FEATURE.folded_cv] = cv
+    features[FEATURE.log_spread] = shape.fill_logs(intervals, interval, gap, w.logs)
+    serial, close, near, evidence = shape.neighbours(w.logs[:total])
+    features[FEATURE.serial] = serial
+    features[FEATURE.neighbours_close] = close
+    features[FEATURE.neighbours_near] = near
+    features[FEATURE.local_evidence] = evidence
+    features[FEATURE.fano] = shape.fano(intervals, interval, gap)
+    time, coverage, early, late = shape.active_shares(
+        intervals, multiples, interval, row[ROW.window_low]
+    )
+    features[FEATURE.explained_time] = time
+    features[FEATURE.coverage] = coverage
+    features[FEATURE.early] = early
+    features[FEATURE.late] = late
+    features[FEATURE.halves] = shape.halves(intervals)
+    features[FEATURE.weak_quarter] = shape.weak_quarter(multiples)
+    features[FEATURE.schedule_lock] = shape.schedule_lock(intervals, interval, cv)
+    features[FEATURE.day_hours] = shape.day_hours(intervals)
+
+
+@jit
+def measure_run(
+    times: Integers,
+    inner: int,
+    outer: int,
+    forced: bool,
+    thresholds: Floats,
+    forest: Forest,
+    w: Workspace,
+) -> bool:
+    """Measure a run of events into ``w.row`` and ``w.features`` if it is an episode.
+
+    ``inner`` is the level of its longest gap, ``outer`` the one at which it joins
+    its neighbours; ``forced`` measures it in any case.
+    """
+    rate = mean_gap_rate(times)
+    found, gap, low, high, count, divergence = find_check_ins(times, rate, w)
+    if found == 0:
+        return False
+    for i in range(found - 1):
+        w.intervals[i] = (times[w.firsts[i + 1]] - times[w.firsts[i]]) * 1e-9
+    intervals = w.intervals[: found - 1]
+    lowest, highest = EDGES[low] / rate + gap, EDGES[high] / rate + gap
+    interval = core_interval(intervals, lowest, highest)
+    level = level_of(int(SILENCE_INTERVALS * interval * 1e9))
+    if not forced and not (inner <= level < outer and interval >= SHORTEST_INTERVAL):
+        return False
+    w.row[:] = 0.0
+    missed = fold(intervals, lowest, highest, interval, w)
+    w.row[ROW.check_ins] = found
+    w.row[ROW.missed] = missed
+    w.row[ROW.connections_per_check_in] = len(times) / found
+    w.features[FEATURE.burst_size] = math.log2(len(times) / found)
+    w.features[FEATURE.burst_shape] = shape.burst_shape(w.firsts, found, len(times))
+    measure_window(found, gap, rate, low, high, count, divergence, w)
+    measure_regularity(intervals, interval, gap, (found - 1) * divergence, thresholds, w)
+    newest = max(found - 1 - SHAPE_CHECK_INS, 0)
+    measure_shape(intervals[newest:], w.multiples[newest : found - 1], interval, gap, rate, w)
+    w.row[ROW.log_odds] = log_odds(w.features, forest)
+    return True
+
+
+@jit
+def may_be_episode(times: Integers, outer: int) -> bool:
+    """Tell cheaply whether a run that joins its neighbours at level ``outer`` is worth a look."""
+    if len(times) < MIN_CHECK_INS:
+        return False
+    span = (times[-1] - times[0]) * 1e-9
+    longest_interval = SILENCES_NS[outer - 1] * 1e-9 / SILENCE_INTERVALS
+    mean_gap = span / (len(times) - 1)
+    return bool(span >= SHORTEST_EPISODE and mean_gap <= THINNEST_EPISODE * longest_interval)
+
+
+@jit
+def push_parts(times: Integers, first: int, last: int, level: int, w: Workspace, depth: int) -> int:
+    """Push the parts of a run that silences of ``level - 1`` cut; return the new depth."""
+    limit = SILENCES_NS[level - 1]
+    begin = first
+    for i in range(first + 1, last + 1):
+        if i == last or times[i] - times[i - 1] > limit:
+            if may_be_episode(times[begin:i], level):
+                w.stack[depth] = begin
+                w.stack[depth + 1] = i
+                w.stack[depth + 2] = level
+                depth += 3
+            begin = i
+    return depth
+
+
+@jit
+def merit(row: Floats, weights: Floats) -> float:
+    """Return what episodes are compared by: the log odds or, where weights are given, their sum."""
+    if weights.sum() == 0:
+        return float(row[ROW.log_odds])
+    return float(row[0] * weights[0] + row[1] * weights[1] + row[2] * weights[2])
+
+
+@jit
+def measure_series(
+    times: Integers,
+    thresholds: Floats,
+    weights: Floats,
+    forest: Forest,
+    w: Workspace,
+    row: Floats,
+    features: Floats,
+) -> None:
+    """Measure the leading episode of a series into ``row`` and ``features``."""
+    best, episodes = -np.inf, 0
+    w.stack[0], w.stack[1], w.stack[2] = 0, len(times), NEVER + 1
+    depth = 3 if len(times) >= MIN_CHECK_INS else 0
+    while depth > 0:
+        depth -= 3
+        first, last, outer = w.stack[depth], w.stack[depth + 1], w.stack[depth + 2]
+        run = times[first:last]
+        inner = level_of(longest_gap(run))
+        if measure_run(run, inner, outer, False, thresholds, forest, w):
+            episodes += 1
+            if merit(w.row, weights) > best:
+                best = merit(w.row, weights)
+                row[:] = w.row
+                row[ROW.first_event], row[ROW.last_event] = first, last - 1
+                features[:] = w.features
+        if inner > 0:
+            depth = push_parts(times, first, last, inner, w, depth)
+    whole = episodes == 0 and len(times) >= MIN_CHECK_INS
+    if whole and measure_run(times, 0, NEVER + 1, True, thresholds, forest, w):
+        row[:] = w.row
+        row[ROW.last_event] = len(times) - 1
+        features[:] = w.features
+    row[ROW.episodes] = episodes

@@ -1,0 +1,20 @@
+"""The trees of the model as plain arrays, the same for both implementations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from beacon_detect.analysis.arrays import Floats, Integers
+
+
+class Forest(NamedTuple):
+    """All trees in one set of arrays; a leaf has feature -1 and its share of the log odds in ``value``."""
+
+    baseline: float
+    roots: Integers
+    feature: Integers
+    threshold: Floats
+    left: Integers
+    right: Integers
+    value: Floats

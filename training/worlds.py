@@ -1,0 +1,241 @@
+"""Three worlds of labelled series: training, development and final.
+
+Development and final mix families never trained on with known ones under other
+seeds, so that a figure says what happens with implants nobody has seen.  Every
+series is drawn from its own seed: a world is the same however many processes
+make it.  Limit: one pair is one source; no two series share an event.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from beacon_detect.analysis.types import SeriesBatch
+from training import beacons, chance, impairments, services
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.random import Generator
+
+CHANCE: Final = 0
+BEACON: Final = 1
+SERVICE: Final = 2
+MONTH: Final = 30 * 86_400.0
+EXACT: Final = 0.06
+"""Share of beacons without any jitter; without them the trees learn that perfection is not a beacon's."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Labelled series.
+
+    Parameters
+    ----------
+    batch
+        The series.
+    label
+        ``CHANCE``, ``BEACON`` or ``SERVICE`` of each.
+    family
+        Name of the model that drew it.
+    jitter, interval
+        Configured jitter and mean interval in seconds; NaN unless a beacon.
+    check_ins
+        Check-ins drawn before any were lost.
+    impaired
+        Names of the impairments, joined by commas.
+    window
+        Seconds of observation around each series.
+    """
+
+    batch: SeriesBatch
+    label: np.ndarray
+    family: np.ndarray
+    jitter: np.ndarray
+    interval: np.ndarray
+    check_ins: np.ndarray
+    impaired: np.ndarray
+    window: np.ndarray
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One labelled series, times in seconds."""
+
+    times: np.ndarray
+    label: int
+    family: str
+    jitter: float = math.nan
+    interval: float = math.nan
+    check_ins: int = 0
+    impaired: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a world is drawn: its seed, sizes and families; ``new`` ones make up ``share`` of it."""
+
+    seed: int
+    beacons: int
+    chances: int
+    services: int
+    known_beacons: Sequence[beacons.TimingModel]
+    new_beacons: Sequence[beacons.TimingModel]
+    known_chances: Sequence[chance.ChanceModel]
+    new_chances: Sequence[chance.ChanceModel]
+    share_beacons: float
+    share_chances: float
+
+
+TRAINING: Final = Plan(
+    101, 12_000, 16_000, 1_000, beacons.TRAINING, beacons.TRAINING, chance.TRAINING, chance.TRAINING, 0.5, 0.5,
+)  # fmt: skip
+DEVELOPMENT: Final = Plan(
+    202, 12_000, 20_000, 1_000, beacons.TRAINING, beacons.DEVELOPMENT, chance.TRAINING, chance.DEVELOPMENT, 0.5, 0.5,
+)  # fmt: skip
+FINAL: Final = Plan(
+    303, 10_000, 30_000, 2_000, beacons.TRAINING + beacons.DEVELOPMENT, beacons.FINAL,
+    chance.TRAINING + chance.DEVELOPMENT, chance.FINAL, 0.5, 2 / 3,
+)  # fmt: skip
+
+
+def draw_jitter(rng: Generator) -> float:
+    """Draw a jitter: a few without, four fifths below one half, one fifth between one half and 90 %."""
+    if rng.random() < EXACT:
+        return 0.0
+    if rng.random() < 0.8:
+        low, high = ((0.0, 0.05), (0.05, 0.2), (0.2, 0.35), (0.35, 0.5))[rng.integers(4)]
+    else:
+        low, high = ((0.5, 0.7), (0.7, 0.9))[rng.integers(2)]
+    return float(rng.uniform(low, high))
+
+
+def log_uniform(rng: Generator, low: float, high: float) -> float:
+    """Draw from a law that is uniform in the logarithm."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def impair(rng: Generator, times: np.ndarray, interval: float) -> tuple[np.ndarray, float, str]:
+    """Apply a random choice of impairments; return times, seconds of a check-in and names."""
+    names: list[str] = []
+    busy = 0.0
+
+    def happens(name: str, probability: float) -> bool:
+        chosen = rng.random() < probability
+        if chosen:
+            names.append(name)
+        return bool(chosen)
+
+    if happens("missing", 0.5):
+        times = impairments.lose(rng, times, rng.uniform(0.02, 0.4))
+    if times[-1] - times[0] > 2 * impairments.DAY and happens("nights", 0.3):
+        times = impairments.sleep_at_night(rng, times)
+    if happens("outage", 0.15):
+        times = impairments.interrupt(rng, times)
+    if happens("bursts", 0.45):
+        times, busy = impairments.multiply(rng, times)
+    if happens("operator", 0.3):
+        times = impairments.task(rng, times, interval)
+    if happens("contamination", 0.2):
+        times = impairments.contaminate(rng, times, rng.uniform(0.02, 0.2))
+    if happens("whole seconds", 0.15):
+        times = impairments.whole_seconds(times)
+    return times, busy, ",".join(names)
+
+
+def draw_beacon(rng: Generator, model: beacons.TimingModel, *, clean: bool = False) -> Drawn:
+    """Draw one beacon with its impairments."""
+    interval, jitter = log_uniform(rng, 1, 86_400), draw_jitter(rng)
+    most = max(min(3_000.0, MONTH / interval), 9.0)
+    count = int(log_uniform(rng, 8, most))
+    sleeps = model(rng, interval, jitter, count)
+    changed = not clean and count >= 20 and rng.random() < 0.17
+    if changed:
+        sleeps[int(count * rng.uniform(0.2, 0.8)) :] *= log_uniform(rng, 0.1, 10)
+    mean = float(np.mean(sleeps))
+    delay = 0.0 if rng.random() < 2 * EXACT else 0.02
+    times = np.concatenate(([0.0], np.cumsum(sleeps + rng.exponential(delay, count))))
+    times, busy, impaired = (times, 0.0, "") if clean else impair(rng, times, interval)
+    mean += busy
+    if changed:
+        impaired, mean = f"{impaired},sleep change".strip(","), math.nan
+    return Drawn(times, BEACON, model.__name__, jitter, mean, count + 1, impaired)
+
+
+def draw_chance(rng: Generator, model: chance.ChanceModel) -> Drawn:
+    """Draw one series without a timer."""
+    count = int(log_uniform(rng, 8, 3_000))
+    scale = log_uniform(rng, 0.5, min(86_400.0, MONTH / count))
+    times = model(rng, scale, count)
+    if rng.random() < 0.15:
+        times = impairments.whole_seconds(times)
+    return Drawn(times, CHANCE, model.__name__, check_ins=len(times))
+
+
+def draw_service(rng: Generator) -> Drawn:
+    """Draw one benign service with a timer."""
+    service = services.SERVICES[rng.integers(len(services.SERVICES))]
+    count = int(log_uniform(rng, 8, 1_000))
+    times = np.cumsum(services.sleeps(rng, service, count))
+    if rng.random() < 0.5:
+        times = impairments.lose(rng, times, rng.uniform(0.0, 0.2))
+    return Drawn(times, SERVICE, service.name, check_ins=count)
+
+
+def make(plan: Plan, scale: float = 1.0) -> World:
+    """Draw a world.
+
+    Parameters
+    ----------
+    plan
+        Families, sizes and seed.
+    scale
+        Factor on the sizes, for quick tries.
+    """
+    drawn: list[Drawn] = []
+    sizes = (plan.chances, plan.beacons, plan.services)
+    for label, size in zip((CHANCE, BEACON, SERVICE), sizes, strict=True):
+        for number in range(int(size * scale)):
+            rng = np.random.default_rng((plan.seed, label, number))
+            drawn.append(draw_one(rng, plan, label))
+    return assemble(drawn, plan.seed)
+
+
+def draw_one(rng: Generator, plan: Plan, label: int) -> Drawn:
+    """Draw one series of a class from the plan's known or new families."""
+    if label == SERVICE:
+        return draw_service(rng)
+    if label == BEACON:
+        pool = plan.new_beacons if rng.random() < plan.share_beacons else plan.known_beacons
+        return draw_beacon(rng, pool[rng.integers(len(pool))])
+    chances = plan.new_chances if rng.random() < plan.share_chances else plan.known_chances
+    return draw_chance(rng, chances[rng.integers(len(chances))])
+
+
+def assemble(drawn: Sequence[Drawn], seed: int) -> World:
+    """Place each series at random in a window and join them into one batch.
+
+    The window is 1 to 10 times the span, so that an episode has silence before and after it.
+    """
+    rng = np.random.default_rng((seed, 9))
+    windows, series = [], []
+    for one in drawn:
+        span = float(one.times[-1] - one.times[0])
+        window = span * log_uniform(rng, 1, 10) + 1.0
+        start = rng.uniform(0, window - span)
+        series.append(np.rint((one.times - one.times[0] + start) * 1e9).astype(np.int64))
+        windows.append(window)
+    return World(
+        batch=SeriesBatch.from_lists(series),
+        label=np.array([one.label for one in drawn]),
+        family=np.array([one.family for one in drawn]),
+        jitter=np.array([one.jitter for one in drawn]),
+        interval=np.array([one.interval for one in drawn]),
+        check_ins=np.array([one.check_ins for one in drawn]),
+        impaired=np.array([one.impaired for one in drawn]),
+        window=np.array(windows),
+    )
