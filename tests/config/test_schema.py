@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 from beacon_detect.config.schema import (
     Config,
-    parse_pair,
     secret_paths,
     section_paths,
     settings,
@@ -53,27 +52,6 @@ def test_every_setting_says_what_it_means_and_in_which_unit(
 def test_sections_and_secrets_are_known_by_path() -> None:
     assert {("detection",), ("alerting", "syslog")} <= section_paths()
     assert secret_paths() == {("alerting", "webhook", "url"), ("alerting", "webhook", "headers")}
-
-
-@pytest.mark.parametrize(
-    ("text", "pair"),
-    [
-        ("10.0.0.5:169.254.169.254:80", ("10.0.0.5", "169.254.169.254", 80)),
-        ("[2001:db8::5]:[2001:db8::7]:443", ("2001:db8::5", "2001:db8::7", 443)),
-        ("10.0.0.5:[2001:db8::7]:443", ("10.0.0.5", "2001:db8::7", 443)),
-        ("[2001:db8::5]:10.0.0.5:65535", ("2001:db8::5", "10.0.0.5", 65535)),
-    ],
-)
-def test_a_pair_names_source_destination_and_port(text: str, pair: tuple[str, str, int]) -> None:
-    assert parse_pair(text) == pair
-
-
-@pytest.mark.parametrize(
-    "text", ["", "10.0.0.5", "10.0.0.5:80", "a:b:80", "10.0.0.5:10.0.0.6:65536", "::1:::2:80"]
-)
-def test_what_is_no_pair_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must look like"):
-        parse_pair(text)
 
 
 def test_a_ring_that_is_no_power_of_two_is_refused() -> None:

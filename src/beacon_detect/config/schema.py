@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from beacon_detect.config.pairs import parse_pair
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -65,29 +67,6 @@ def _network(text: str) -> str:
 def _pair(text: str) -> str:
     parse_pair(text)
     return text
-
-
-def parse_pair(text: str) -> tuple[str, str, int]:
-    """Return (source, destination, port) of ``src:dst:port``; IPv6 addresses in brackets."""
-    problem = ValueError("must look like 10.0.0.5:169.254.169.254:80 (IPv6 in brackets)")
-    head, _, port = text.rpartition(":")
-    if not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise problem
-    if "]:" in head:
-        cut = head.index("]:") + 1
-    elif head.endswith("]"):
-        cut = head.index(":[") if ":[" in head else -1
-    else:
-        cut = head.find(":")
-    if cut < 0:
-        raise problem
-    source, destination = (side.strip("[]") for side in (head[:cut], head[cut + 1 :]))
-    for side in (source, destination):
-        try:
-            ipaddress.ip_address(side)
-        except ValueError:
-            raise problem from None
-    return source, destination, int(port)
 
 
 def _power_of_two(value: int) -> int:

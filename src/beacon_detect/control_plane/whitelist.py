@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beacon_detect.config.schema import parse_pair
+from beacon_detect.config.pairs import parse_pair
 from beacon_detect.records import V4_PREFIX, pack_address
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from beacon_detect.config.schema import parse_pair
+from beacon_detect.config.pairs import parse_pair
 from beacon_detect.errors import DataError
 
 if TYPE_CHECKING:
