@@ -1,0 +1,63 @@
+"""Everything the rules may know about a pair, as one plain value.
+
+Whoever has the facts fills it in: the server from its pair table, the hunt from
+its files. What is not known stays at its default, and no rule speaks about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from beacon_detect.context.destination import DestinationClass, destination_class, is_near
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts of one pair; durations in seconds."""
+
+    src: str
+    dst: str
+    dst_port: int = 0
+    protocol: int = 6
+    """IP protocol number."""
+    name: str = ""
+    """Name of the destination, empty when none is known."""
+    process: str = ""
+    executable: str = ""
+    src_internal: bool = True
+    dst_internal: bool = False
+    sources: int = 0
+    """Internal hosts that talk to this destination."""
+    hosts: int = 0
+    """Internal hosts seen in all; 0 when nobody counted."""
+    executable_hosts: int = 0
+    """Hosts on which this executable was seen."""
+    attributed_hosts: int = 0
+    """Hosts on which any executable was seen; 0 when nobody counted."""
+    executable_pairs: int = 0
+    """Pairs of this executable."""
+    attributed_pairs: int = 0
+    """Pairs whose executable is known."""
+    age: float = 0.0
+    """Since the destination was first seen."""
+    watched: float = 0.0
+    """Since anything was first seen; with less than a week nothing is new."""
+    size_regularity: float | None = None
+    """0 to 1: how alike the check-ins' sizes are; None when not measured."""
+
+    @cached_property
+    def dst_class(self) -> DestinationClass:
+        """What kind of address the destination is."""
+        return destination_class(self.dst, internal=self.dst_internal)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the destination belongs to this network, as far as addresses tell.
+
+        Networks with public addresses are common on campuses, so a source that
+        is not internal makes its own neighbourhood local.
+        """
+        if self.dst_class is not DestinationClass.EXTERNAL:
+            return True
+        return not self.src_internal and is_near(self.src, self.dst)

@@ -1,0 +1,25 @@
+"""Groups are lowered most, neighbours a little, the internet not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from beacon_detect.context.rules.destination import RULE
+
+
+def test_nobody_commands_through_a_group(facts: Any) -> None:
+    for group in ("239.255.255.250", "ff02::fb", "255.255.255.255"):
+        said = RULE(facts(dst=group))
+        assert said is not None
+        assert said.delta == -0.7
+
+
+def test_internal_destinations_are_lowered_a_little(facts: Any) -> None:
+    said = RULE(facts(dst="10.0.0.9", dst_internal=True))
+
+    assert said is not None
+    assert -0.2 < said.delta < 0
+
+
+def test_the_internet_is_neutral(facts: Any) -> None:
+    assert RULE(facts()) is None

@@ -1,0 +1,14 @@
+"""Sizes speak only where they were measured and are alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from beacon_detect.context.rules.size_regularity import RULE
+
+
+@pytest.mark.parametrize(("regularity", "speaks"), [(None, False), (0.5, False), (0.95, True)])
+def test_alike_sizes_raise_a_little(facts: Any, regularity: float | None, speaks: bool) -> None:
+    assert (RULE(facts(size_regularity=regularity)) is not None) is speaks
