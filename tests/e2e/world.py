@@ -29,8 +29,10 @@ T = TypeVar("T")
 
 _worlds = itertools.count()
 
-CLIENT_V4, SERVER_V4 = "198.51.100.10", "198.51.100.20"
-CLIENT_V6, SERVER_V6 = "fd00:beac::10", "fd00:beac::20"
+# A host sensor sees the worlds of all test processes: each has addresses of its own.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+CLIENT_V4, SERVER_V4 = f"198.51.100.{10 + 2 * _WORKER}", f"198.51.100.{11 + 2 * _WORKER}"
+CLIENT_V6, SERVER_V6 = f"fd00:beac::{10 + 2 * _WORKER}", f"fd00:beac::{11 + 2 * _WORKER}"
 
 
 def run(*command: str) -> str:
