@@ -81,7 +81,8 @@ def to_document(
         listed.append(
             {
                 "feature": trees.feature[root:end].tolist(),
-                "threshold": [float(f"{x:.9g}") for x in trees.threshold[root:end]],
+                # Exact: thresholds may equal a share such as 6/7, which rounding would move past.
+                "threshold": trees.threshold[root:end].tolist(),
                 "left": np.where(leaf, 0, trees.left[root:end] - root).tolist(),
                 "right": np.where(leaf, 0, trees.right[root:end] - root).tolist(),
                 "value": [float(f"{x:.6g}") for x in trees.value[root:end]],

@@ -1,0 +1,82 @@
+"""Worlds are the same every time, and every family draws what it promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from beacon_detect.analysis import SeriesBatch
+from training import beacons, chance, impairments, peers, worlds
+
+IMPLANTS = beacons.TRAINING + beacons.DEVELOPMENT + beacons.FINAL
+TRAFFIC = chance.TRAINING + chance.DEVELOPMENT + chance.FINAL
+
+
+def small(plan: worlds.Plan) -> worlds.World:
+    return worlds.make(replace(plan, beacons=30, chances=40, services=10))
+
+
+def test_a_world_is_drawn_the_same_twice() -> None:
+    first, second = small(worlds.FINAL), small(worlds.FINAL)
+
+    assert np.array_equal(first.batch.times, second.batch.times)
+    assert first.impaired.tolist() == second.impaired.tolist()
+
+
+def test_every_series_ascends_inside_its_window() -> None:
+    world = small(worlds.DEVELOPMENT)
+    batch = world.batch
+    for index, window in enumerate(world.window):
+        times = batch.times[batch.offsets[index] : batch.offsets[index + 1]]
+        assert np.all(np.diff(times) >= 0)
+        assert 0 <= times[0] <= times[-1] <= window * 1e9
+
+
+def test_the_final_world_has_families_nobody_trained_on() -> None:
+    known = {model.__name__ for model in beacons.TRAINING + beacons.DEVELOPMENT}
+    families = small(worlds.FINAL).family[small(worlds.FINAL).label == worlds.BEACON]
+
+    assert 0.2 < np.mean([family not in known for family in families]) < 0.8
+
+
+@pytest.mark.parametrize("model", IMPLANTS, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 0.9])
+def test_implants_sleep_for_positive_times(model: beacons.TimingModel, jitter: float) -> None:
+    sleeps = model(np.random.default_rng(1), 60.0, jitter, 50)
+
+    assert len(sleeps) == 50
+    assert np.all(sleeps > 0)
+
+
+@pytest.mark.parametrize("model", TRAFFIC, ids=lambda model: model.__name__)
+def test_traffic_without_a_timer_ascends(model: chance.ChanceModel) -> None:
+    times = model(np.random.default_rng(2), 10.0, 60)
+
+    assert len(times) >= 8
+    assert np.all(np.diff(times) >= 0)
+
+
+def test_at_least_ten_families_of_traffic_are_only_in_the_final_world() -> None:
+    assert len(set(chance.FINAL) - set(chance.TRAINING) - set(chance.DEVELOPMENT)) >= 10
+
+
+def test_an_impaired_beacon_keeps_enough_check_ins_for_a_verdict() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        assert len(impairments.lose(rng, np.arange(8) * 60.0, 0.4)) >= impairments.FEWEST
+
+
+@pytest.mark.parametrize("name", list(peers.PEERS))
+def test_peers_find_a_steady_beacon_and_stay_within_0_and_1(name: str) -> None:
+    scorer, sent = peers.PEERS[name], np.full(300, 500)
+    steady = scorer(np.arange(300) * 60.0, sent, 18_000.0)
+    noise = scorer(np.cumsum(np.random.default_rng(4).exponential(60, 300)), sent, 18_000.0)
+
+    assert 0 <= noise <= steady <= 1
+    assert steady > 0.5
+
+
+def test_a_batch_of_a_world_fits_the_analysis() -> None:
+    assert isinstance(small(worlds.TRAINING).batch, SeriesBatch)
