@@ -22,6 +22,7 @@ SPECIAL: dict[tuple[str, ...], st.SearchStrategy[Any]] = {
     ("alerting", "webhook", "headers"): st.dictionaries(
         st.from_regex(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,9}", fullmatch=True), LINE, max_size=3
     ),
+    ("context", "internal_networks"): st.lists(ADDRESSES, max_size=4),
     ("whitelist", "source_ips"): st.lists(ADDRESSES, max_size=4),
     ("whitelist", "destination_ips"): st.lists(ADDRESSES, max_size=4),
     ("whitelist", "pairs"): st.lists(

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from beacon_detect.config.context import Context
+from beacon_detect.config.declare import Network, Section, setting
 from beacon_detect.config.pairs import parse_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from pydantic.config import JsonDict
 
 
 def _state_home() -> Path:
@@ -31,37 +31,6 @@ def _state_home() -> Path:
         return Path("/var/lib/beacon-detect")
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "beacon-detect"
-
-
-def setting(
-    default: Any,
-    meaning: str,
-    *,
-    unit: str = "",
-    restart: bool = False,
-    secret: bool = False,
-    shown: str = "",
-    **bounds: Any,
-) -> Any:
-    """Declare one setting: its default, meaning, unit, and whether a change needs a restart.
-
-    ``shown`` describes a default that depends on the host; a ``secret`` is
-    masked wherever settings are displayed.
-    """
-    extra: JsonDict = {"unit": unit, "restart": restart, "secret": secret, "shown": shown}
-    if callable(default):
-        return Field(
-            default_factory=default, description=meaning, json_schema_extra=extra, **bounds
-        )
-    return Field(default=default, description=meaning, json_schema_extra=extra, **bounds)
-
-
-def _network(text: str) -> str:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError("must be an IP address or network like 10.0.0.0/8") from None
-    return text
 
 
 def _pair(text: str) -> str:
@@ -115,19 +84,10 @@ def _header_value(text: str) -> str:
     return text
 
 
-Network = Annotated[str, AfterValidator(_network)]
 Pair = Annotated[str, AfterValidator(_pair)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys refused, types strict, values frozen."""
-
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, use_attribute_docstrings=False
-    )
 
 
 class DataPlane(Section):
@@ -440,6 +400,7 @@ class Config(Section):
     data_plane: DataPlane = Field(default_factory=DataPlane)
     control_plane: ControlPlane = Field(default_factory=ControlPlane)
     detection: Detection = Field(default_factory=Detection)
+    context: Context = Field(default_factory=Context)
     alerting: Alerting = Field(default_factory=Alerting)
     whitelist: Whitelist = Field(default_factory=Whitelist)
     logging: Logging = Field(default_factory=Logging)
