@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beacon_detect.control_plane.columns import numbers, texts
+from beacon_detect.control_plane.columns import numbers
 from beacon_detect.control_plane.intake.faults import BodyTooLargeError, Faults
 from beacon_detect.errors import DataError
 from beacon_detect.records import SECOND, Direction, Kind, Origin, Outcome
@@ -123,12 +123,14 @@ def check_header(header: BatchHeader) -> BatchHeader:
 
 
 def _check_texts(faults: Faults, name: str, table: pa.Table, max_bytes: int) -> None:
-    codes, values = texts(table, name)
-    if not len(codes):
+    import pyarrow.compute as pc
+
+    column = table.column(name).unify_dictionaries().combine_chunks()
+    if not len(column):
         return
-    lengths = np.array([len(value.encode()) for value in values], np.int64)
+    lengths = np.asarray(pc.binary_length(column.dictionary)).astype(np.int64)
     # One long text may stand behind many rows: what counts is what will be stored.
-    stored = lengths[codes]
+    stored = lengths[np.asarray(column.indices)]
     if int(stored.sum()) > max_bytes:
         raise BodyTooLargeError(f"the texts of {name!r} are larger than {max_bytes >> 20} MiB")
     rows = np.flatnonzero(stored > MAX_TEXT_BYTES)
