@@ -15,6 +15,7 @@ import stat
 import threading
 from functools import cache
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,12 @@ def cache_directory(numba_version: str) -> Path | None:
         if _is_ours(directory):
             return directory
     return None
+
+
+def is_compiled() -> bool:
+    """Tell whether an earlier run left compiled code: without it the first large batch waits."""
+    directory = cache_directory(version("numba"))
+    return directory is not None and any(directory.glob("compiled_*/batch.measure_slice-*.nbc"))
 
 
 def fingerprint(numba_version: str) -> str:

@@ -28,8 +28,8 @@ from beacon_detect.analysis.types import (
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
 
-SMALL_BATCH = 600
-"""Batches of no more work than this take the NumPy path, while the compiler may need half a minute."""
+SMALL_BATCH = 1_500
+"""Batches of no more work than this take the NumPy path (a second or two), while the compiler may need half a minute."""
 EVENTS_PER_SERIES = 1_000
 """Events that cost the NumPy path as much as one more series (measured)."""
 CAUTIOUS_SCORE = 0.799
