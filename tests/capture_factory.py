@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 SECOND = 1_000_000_000
@@ -139,3 +140,13 @@ def client_hello(name: str) -> bytes:
     hello += struct.pack(">H", len(extensions)) + extensions
     handshake = b"\1" + len(hello).to_bytes(3) + hello
     return b"\x16\3\1" + struct.pack(">H", len(handshake)) + handshake
+
+
+def split_hello(start: float, hello: bytes, *cuts: int, port: int = 50_000) -> list[Packet]:
+    """A client hello in several segments, cut at some of its bytes."""
+    bounds = (0, *cuts, len(hello))
+    pieces = [hello[a:b] for a, b in pairwise(bounds)]
+    return [
+        Packet(start + i / 1000, ethernet(tcp(CLIENT, SERVER, port, 443, PSH | ACK, piece)))
+        for i, piece in enumerate(pieces)
+    ]

@@ -14,3 +14,11 @@ def test_every_problem_is_counted_and_the_first_are_shown() -> None:
     assert problems.total == 97
     assert problems.counts == {"no address": 97}
     assert problems.examples == [f"f:{i}: no address" for i in range(MAX_EXAMPLES)]
+
+
+def test_the_same_example_is_shown_once() -> None:
+    problems = Problems()
+    problems.note("damaged", "f")
+    problems.note("damaged", "f")
+
+    assert (problems.total, problems.examples) == (2, ["f: damaged"])

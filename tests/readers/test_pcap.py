@@ -9,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from beacon_detect.readers.base import Problems, ReadOptions
+from beacon_detect.readers.inputs import Source, expand
+from beacon_detect.readers.pcap import PcapReader
 from beacon_detect.records import SECOND, Kind, Outcome
 from capture_factory import (
     CLIENT,
@@ -31,6 +34,7 @@ from capture_factory import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 START = 1_700_000_000.123456
 PACKETS = connection(START)
@@ -204,3 +208,14 @@ def test_tcp_flags_are_kept(read: Callable) -> None:
     (row,) = read(pcap([Packet(START, ethernet(tcp(CLIENT, SERVER, 1, 2, 0x02)))])).rows
 
     assert (row["tcp_flags_out"], row["tcp_flags_in"], row["outcome"]) == (2, 0, Outcome.UNKNOWN)
+
+
+def test_progress_is_seen_while_no_connection_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr("beacon_detect.readers.pcap.FIRST_BYTES", 4096)
+    path = tmp_path / "one.pcap"
+    path.write_bytes(pcap([Packet(i / 100, ethernet(udp(CLIENT, SERVER, 7, 9, bytes(500)))) for i in range(90)]))  # fmt: skip
+    problems = Problems()
+    with Source(expand([str(path)])[0], problems) as source:
+        seen = [source.taken for _ in PcapReader().read(source, problems, ReadOptions())]
+
+    assert len(seen) > 10

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
     import pyarrow as pa
 
@@ -35,8 +35,9 @@ class Problems:
         if count <= 0:
             return
         self.counts[reason] = self.counts.get(reason, 0) + count
-        if where and len(self.examples) < MAX_EXAMPLES:
-            self.examples.append(f"{where}: {reason}")
+        example = f"{where}: {reason}"
+        if where and len(self.examples) < MAX_EXAMPLES and example not in self.examples:
+            self.examples.append(example)
 
     @property
     def total(self) -> int:
@@ -62,6 +63,8 @@ class ReadOptions:
     """Our column name -> the file's column name (``--map``); CSV only."""
     shared: MutableMapping[str, Any] = field(default_factory=dict)
     """What readers remember from one file of a run to the next."""
+    tell: Callable[[str], None] = lambda _: None
+    """Takes a sentence for the user about a wait; must not fail."""
 
 
 class Reader(Protocol):

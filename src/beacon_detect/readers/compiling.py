@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+WAIT = "compiling the fast reader of {} for this machine, once: some ten seconds"
+"""What a user is told before the first compilation."""
+
+
 def compile_kernels(modules: Iterable[ModuleType]) -> SimpleNamespace:
     """Return the functions that each module lists as ``KERNELS``, compiled on their first call."""
     numba: Any = import_module("numba")  # half a second: only when there is much to read

@@ -55,7 +55,7 @@ class JoyReader:
         """Yield connections."""
         addresses = AddressParser()
         pieces = FlowPieces.of_run(options.shared)
-        objects_of = ObjectParser(_schema(), source.label, problems)
+        objects_of = ObjectParser(_schema(), source.label, problems, options)
         for block in line_blocks(source, problems):
             objects = objects_of.parse(block)
             yield from pieces.chunks(_flows(objects, addresses, source.label, problems))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from beacon_detect.readers.base import Problems
+    from beacon_detect.readers.base import Problems, ReadOptions
 
 _PARSE_BYTES = 4 << 20
 WARM_BYTES = 40 << 20
@@ -160,11 +160,15 @@ class Objects:
 class ObjectParser:
     """Parses the blocks of one file, by the compiled scanner once the file proves large."""
 
-    def __init__(self, schema: pa.Schema, label: str, problems: Problems) -> None:
+    def __init__(
+        self, schema: pa.Schema, label: str, problems: Problems, options: ReadOptions
+    ) -> None:
         self._schema = schema
+        self._tell = options.tell
         self._label = label
         self._problems = problems
         self._taken = 0
+        self._scans = False
         self._plan = _Plan.of(schema)
 
     def parse(self, block: Block) -> Objects:
@@ -177,7 +181,12 @@ class ObjectParser:
     def _is_large(self) -> bool:
         if self._taken <= WARM_BYTES:
             return False
-        return self._taken > COLD_BYTES or compiling.is_warm("json_scan", "scan_lines")
+        if self._scans or compiling.is_warm("json_scan", "scan_lines"):
+            return True
+        if self._taken > COLD_BYTES:
+            self._tell(compiling.WAIT.format("JSON"))
+            self._scans = True
+        return self._scans
 
     def split(self, block: Block, key: str, value: str) -> tuple[Objects | None, Block]:
         """Return the objects whose text field ``key`` has a value, and the other lines.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from beacon_detect.readers.base import Chunk
 from beacon_detect.readers.capture import frames
 from beacon_detect.readers.capture.connections import BATCH, Connections
 from beacon_detect.readers.capture.index import BROKEN, DESCRIPTION, INTERFACE_BLOCK, MAX_BLOCK
@@ -19,7 +20,7 @@ from beacon_detect.readers.capture.index import BROKEN, DESCRIPTION, INTERFACE_B
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from beacon_detect.readers.base import Chunk, Problems, ReadOptions
+    from beacon_detect.readers.base import Problems, ReadOptions
     from beacon_detect.readers.inputs import Source
 
 FIRST_BYTES = 1 << 20
@@ -53,8 +54,7 @@ class PcapReader:
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield the capture's connections, bursts and names."""
-        del options
-        followed = Connections(compiled=source.size >= LARGE_FILE)
+        followed = Connections(compiled=source.size >= LARGE_FILE, tell=options.tell)
         file: _Pcap | _Pcapng = _Pcapng() if source.head[:4] == _PCAPNG else _Pcap(source)
         data = b""
         place = 0
@@ -77,6 +77,8 @@ class PcapReader:
             if ended or not more:
                 break
             followed.speed_up()
+            # Nothing may have ended for a long while; whoever reads still sees how far it is.
+            yield Chunk()
         if data and not ended:
             problems.note("the last record is cut", f"{source.label}: byte {place}")
         yield from followed.finish()

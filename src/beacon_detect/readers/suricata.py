@@ -61,8 +61,7 @@ class SuricataReader:
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield connections, requests and names."""
-        del options
-        events = _Events(source.label, problems)
+        events = _Events(source.label, problems, options)
         for block in line_blocks(source, problems):
             found, rest = events.flows_of(block)
             if found is not None:
@@ -77,13 +76,13 @@ class SuricataReader:
 class _Events:
     """Lines of one kind of event to chunks."""
 
-    def __init__(self, label: str, problems: Problems) -> None:
+    def __init__(self, label: str, problems: Problems, options: ReadOptions) -> None:
         self._addresses = AddressParser()
         self._label = label
         self._problems = problems
-        self._mixed = ObjectParser(schema_of("flow"), label, problems)
+        self._mixed = ObjectParser(schema_of("flow"), label, problems, options)
         self._parsers = {
-            event.decode(): ObjectParser(schema_of(event.decode()), label, problems)
+            event.decode(): ObjectParser(schema_of(event.decode()), label, problems, options)
             for event in EVENTS
         }
 

@@ -185,10 +185,9 @@ class ZeekJsonReader:
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield connections, requests and names of the log."""
-        del options
         parser = _Rows(source.label, problems)
         shape = _Shape(source.head)
-        objects_of = jsonlines.ObjectParser(shape.schema(), source.label, problems)
+        objects_of = jsonlines.ObjectParser(shape.schema(), source.label, problems, options)
         for block in line_blocks(source, problems):
             objects = objects_of.parse(block)
             yield from shape.chunks(objects, parser)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from capture_factory import CLIENT, SERVER, Packet, ethernet, pcap, udp
 
 from beacon_detect.config.schema import DataPlane
 from beacon_detect.readers.capture import connections
 from beacon_detect.records import Kind
+from capture_factory import CLIENT, SERVER, Packet, ethernet, pcap, udp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,3 +44,11 @@ def test_timeouts_are_those_of_the_sensor() -> None:
             config.burst_idle,
         )
     )  # fmt: skip
+
+
+def test_a_first_compilation_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beacon_detect.readers.capture.kernels.is_warm", lambda: False)
+    told: list[str] = []
+    connections.Connections(compiled=True, tell=told.append)
+
+    assert told == ["compiling the fast reader of packet captures for this machine, once: some ten seconds"]  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from capture_factory import SYN, echo, ethernet, ip, tcp, udp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon_detect.readers.capture import frames
+from capture_factory import SYN, echo, ethernet, ip, tcp, udp
 
 ENDS = st.tuples(st.ip_addresses(v=4), st.integers(0, 65_535))
 

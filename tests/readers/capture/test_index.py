@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from capture_factory import Packet, pcap, pcapng
 from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon_detect.readers.capture import index
+from capture_factory import Packet, pcap, pcapng
 
 FRAMES = st.lists(st.binary(max_size=40), max_size=12)
 

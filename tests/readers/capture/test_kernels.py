@@ -17,6 +17,7 @@ from capture_factory import (  # fmt: skip
     echo,
     ethernet,
     pcap,
+    split_hello,
     udp,
 )
 
@@ -35,6 +36,7 @@ def capture(seed: int) -> bytes:
             Packet(start, ethernet(udp(CLIENT, server, int(random.integers(1, 9)), 9, b"x"))),
             Packet(start, ethernet(dns_answer(f"n{int(start)}.example", SERVER, "2001:db8::1"))),
             Packet(start, ethernet(echo(CLIENT, server))),
+            *split_hello(start, client_hello(f"h{int(start)}.example"), 80, port=int(start) % 70),
         ]
     packets.sort(key=lambda packet: packet.time)
     whole = bytearray(pcap(packets))

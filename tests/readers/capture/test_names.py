@@ -18,6 +18,7 @@ from capture_factory import (  # fmt: skip
     dns_answer,
     ethernet,
     pcap,
+    split_hello,
     udp,
 )
 
@@ -42,6 +43,32 @@ def test_a_client_hello_names_the_pair(read: Callable) -> None:
     packets = connection(1, request=client_hello("c2.example.com"))
 
     assert named(read, *packets) == [(CLIENT, SERVER, 443, "c2.example.com")]
+
+
+@pytest.mark.parametrize("cuts", [(60,), (80,), (84,), (90,), (60, 70, 88), (44, 45)])
+def test_a_client_hello_in_several_segments_names_the_pair(read: Callable, cuts: tuple[int, ...]) -> None:  # fmt: skip
+    hello = client_hello("c2.example.com")
+
+    assert named(read, *split_hello(1, hello, *cuts)) == [(CLIENT, SERVER, 443, "c2.example.com")]
+
+
+def test_hellos_in_pieces_do_not_mix(read: Callable) -> None:
+    ports = range(50_000, 50_040)
+    packets = [
+        packet
+        for port in ports
+        for packet in split_hello(1 + port % 7 / 1e4, client_hello(f"host{port}.example"), 80, port=port)
+    ]  # fmt: skip
+    packets.sort(key=lambda packet: packet.time)
+
+    assert sorted(name for *_, name in named(read, *packets)) == [f"host{port}.example" for port in ports]  # fmt: skip
+
+
+def test_a_hello_whose_end_was_not_captured_gives_no_name(read: Callable) -> None:
+    first, second = split_hello(1, client_hello("c2.example.com"), 80)
+    short = Packet(first.time, first.frame[:-5], len(first.frame))
+
+    assert named(read, short, second) == []
 
 
 @pytest.mark.parametrize(
@@ -95,4 +122,9 @@ def test_nothing_behind_the_captured_payload_is_read(body: bytes, dns: bool) -> 
     row[frames.CAPTURED] = len(body)
     found, text = [0] * (64 * names.FOUND), bytearray(2048)
 
-    names.find_names(Watched(body), row, 0, 1, found, text, [0, 0])
+    hellos, pieces = (
+        [0] * (names.SLOTS * names.HELLO + 1),
+        bytearray(names.SLOTS * names.HELLO_BYTES),
+    )
+
+    names.find_names(Watched(body), row, 0, 1, found, text, [0, 0], hellos, pieces)

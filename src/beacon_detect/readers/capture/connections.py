@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from beacon_detect.config.schema import DataPlane
+from beacon_detect.readers import compiling
 from beacon_detect.readers.base import Chunk
 from beacon_detect.readers.capture import flows, frames, kernels, names
 from beacon_detect.readers.columns import Flows, connection_ids, name_table, record_table
 from beacon_detect.records import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import SimpleNamespace
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -69,17 +71,22 @@ def column(size: int, *, as_lists: bool) -> Column:
     return [0] * size if as_lists else np.zeros(size, np.int64)
 
 
+def _nobody(_: str) -> None:
+    """Tell nobody."""
+
+
 class Connections:
     """Follows the connections of one capture."""
 
-    def __init__(self, *, compiled: bool = False) -> None:
+    def __init__(self, *, compiled: bool = False, tell: Callable[[str], None] = _nobody) -> None:
         self.interpreted = not compiled
+        self._tell = tell
         self.packets = 0
         """Packets of the capture so far."""
         self.followed = 0
         """Packets that were TCP, UDP or ICMP echo."""
         lists = self.interpreted
-        self.stages = kernels.interpreted() if lists else kernels.compiled()
+        self.stages = kernels.interpreted() if lists else self._compiled()
         self.batch = PacketBatch(as_lists=lists)
         self.counters = column(frames.COUNTERS, as_lists=lists)
         self._state = column(flows.STATE, as_lists=lists)
@@ -90,6 +97,9 @@ class Connections:
         most = _FEW_FLOWS if lists else _MANY_FLOWS
         self._flows = column(most * flows.STRIDE, as_lists=lists)
         self._heads = column(most, as_lists=lists)
+        self._hellos = column(names.SLOTS * names.HELLO + 1, as_lists=lists)
+        pieces = bytearray(names.SLOTS * names.HELLO_BYTES)
+        self._pieces: Any = pieces if lists else np.frombuffer(pieces, np.uint8)
         self._make_buffers()
 
     def _make_buffers(self) -> None:
@@ -100,6 +110,11 @@ class Connections:
         self._text: Any = bytearray(_TEXT) if lists else np.zeros(_TEXT, np.uint8)
         self._progress = column(2, as_lists=lists)
 
+    def _compiled(self) -> SimpleNamespace:
+        if not kernels.is_warm():
+            self._tell(compiling.WAIT.format("packet captures"))
+        return kernels.compiled()
+
     def speed_up(self) -> None:
         """Go on compiled once there were enough packets; the state is carried over."""
         if not self.interpreted or self.packets < INTERPRETED_PACKETS:
@@ -107,13 +122,15 @@ class Connections:
         if self.packets < COLD_PACKETS and not kernels.is_warm():
             return
         self.interpreted = False
-        self.stages = kernels.compiled()
+        self.stages = self._compiled()
         self.batch = PacketBatch(as_lists=False)
         self.counters = np.array(self.counters, np.int64)
         self._state = np.array(self._state, np.int64)
         self._timeouts = np.array(self._timeouts, np.int64)
         self._flows = np.array(self._flows, np.int64)
         self._heads = np.array(self._heads, np.int64)
+        self._hellos = np.array(self._hellos, np.int64)
+        self._pieces = np.frombuffer(self._pieces, np.uint8)
         self._make_buffers()
 
     def add(self, buffer: Any, count: int) -> Iterator[Chunk]:
@@ -128,8 +145,9 @@ class Connections:
         done = 0
         while done < rows:
             found = self.stages.find_names(
-                buffer, self._rows, done, rows, self._found, self._text, self._progress
-            )
+                buffer, self._rows, done, rows, self._found, self._text, self._progress,
+                self._hellos, self._pieces,
+            )  # fmt: skip
             done = int(self._progress[0])
             if found:
                 yield Chunk(names=self._names(found))

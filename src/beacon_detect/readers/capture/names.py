@@ -1,8 +1,9 @@
 """Stage 4: names of destinations from DNS answers, TLS client hellos and HTTP requests.
 
 A DNS answer names an address for the client that got it; SNI and Host name the
-pair itself. Only names of printable ASCII are taken. Limit: one packet at a
-time, so a name in the second segment of a client hello is missed.
+pair itself. Only names of printable ASCII are taken. A client hello that is cut
+by the end of its segment waits for the next ones. Limit: an HTTP request or a
+DNS answer over TCP is looked at one segment at a time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from beacon_detect.readers.capture.frames import (
     B0,
     CAPTURED,
     META,
+    PAYLOAD,
     PORTS,
     SIDE,
     STRIDE,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 KERNELS = (
     "u8", "be16", "copy_text", "copy_labels", "after_name", "server_name", "host_header", "dns_answers",
-    "add_found", "find_names",
+    "add_found", "slot_of", "keep_piece", "join_piece", "find_names",
 )  # fmt: skip
 
 DNS_PORT, LLMNR_PORT = 53, 5355
@@ -36,6 +38,16 @@ MAX_ANSWERS = 32
 MAX_NAME = 253
 HTTP_SEARCH = 1024
 TYPE_A, TYPE_AAAA = 1, 28
+
+CUT = -1
+"""Length of a name that comes in a later segment."""
+SLOTS = 64
+"""Client hellos that may wait for their next segment at a time; a newer one takes the place."""
+HELLO_BYTES = 8192
+"""Longest client hello that is put together; with post-quantum keys they have some 2,000 bytes."""
+HELLO = 12
+"""Columns of a waiting hello: the words that tell its connection and side, bytes so far (0: free)."""
+_HELLO_USED = 11
 
 FOUND = 13
 """Columns of a found name: time, client (4 words), server (4 words), port, protocol, text, length."""
@@ -100,7 +112,7 @@ def after_name(buffer: Sequence[int], at: int, stop: int) -> int:
 
 
 def server_name(buffer: Sequence[int], at: int, stop: int) -> tuple[int, int]:
-    """Return where the SNI of a TLS client hello is, and its length (0: none)."""
+    """Return where the SNI of a TLS client hello is, and its length (0: none, CUT: not yet)."""
     if (
         at + 44 > stop
         or u8(buffer, at) != 0x16
@@ -108,24 +120,25 @@ def server_name(buffer: Sequence[int], at: int, stop: int) -> tuple[int, int]:
         or u8(buffer, at + 5) != 1
     ):
         return 0, 0
+    missing = CUT if at + 5 + be16(buffer, at + 3) > stop else 0
     at += 43
     at += 1 + u8(buffer, at)  # session id
     if at + 2 > stop:
-        return 0, 0
+        return 0, missing
     at += 2 + be16(buffer, at)  # cipher suites
     if at + 1 > stop:
-        return 0, 0
+        return 0, missing
     at += 1 + u8(buffer, at) + 2  # compression methods, length of extensions
     while at + 4 <= stop:
         kind, size = be16(buffer, at), be16(buffer, at + 2)
         at += 4
         if kind == 0:
             if at + 5 > stop:
-                return 0, 0
+                return 0, missing
             length = be16(buffer, at + 3)
-            return (at + 5, length) if at + 5 + length <= stop else (0, 0)
+            return (at + 5, length) if at + 5 + length <= stop else (0, missing)
         at += size
-    return 0, 0
+    return 0, missing
 
 
 def host_header(buffer: Sequence[int], at: int, stop: int) -> tuple[int, int]:
@@ -231,6 +244,56 @@ def dns_answers(
     return count, used + length if count > before else used
 
 
+def slot_of(rows: MutableSequence[int], row: int) -> int:
+    """Return the place of a connection among the waiting hellos."""
+    ports = rows[row + PORTS]
+    return (rows[row + A0 + 3] ^ rows[row + B0 + 3] ^ ports ^ ports >> 16) % SLOTS
+
+
+def keep_piece(
+    buffer: Sequence[int], rows: MutableSequence[int], row: int, hellos: MutableSequence[int], pieces: MutableSequence[int],
+) -> None:  # fmt: skip
+    """Keep the first segment of a client hello until the next one of its connection and side."""
+    size = rows[row + CAPTURED]
+    if size != rows[row + PAYLOAD] or size > HELLO_BYTES:
+        return
+    slot = slot_of(rows, row)
+    base = slot * HELLO
+    for i in range(_HELLO_USED):
+        hellos[base + i] = rows[row + A0 + i]
+    if hellos[base + _HELLO_USED] == 0:
+        hellos[SLOTS * HELLO] += 1
+    hellos[base + _HELLO_USED] = size
+    for i in range(size):
+        pieces[slot * HELLO_BYTES + i] = u8(buffer, rows[row + AT] + i)
+
+
+def join_piece(
+    buffer: Sequence[int], rows: MutableSequence[int], row: int, hellos: MutableSequence[int], pieces: MutableSequence[int],
+) -> tuple[int, int]:  # fmt: skip
+    """Add a segment to the hello that waits for it; return place and length of the name in ``pieces``."""
+    slot = slot_of(rows, row)
+    base = slot * HELLO
+    used = hellos[base + _HELLO_USED]
+    if used == 0:
+        return 0, 0
+    for i in range(_HELLO_USED):
+        if hellos[base + i] != rows[row + A0 + i]:
+            return 0, 0
+    start = slot * HELLO_BYTES
+    size = min(rows[row + CAPTURED], HELLO_BYTES - used)
+    for i in range(size):
+        pieces[start + used + i] = u8(buffer, rows[row + AT] + i)
+    used += size
+    place, length = server_name(pieces, start, start + used)
+    if length == CUT and used < HELLO_BYTES and rows[row + CAPTURED] == rows[row + PAYLOAD]:
+        hellos[base + _HELLO_USED] = used
+        return 0, 0
+    hellos[base + _HELLO_USED] = 0
+    hellos[SLOTS * HELLO] -= 1
+    return place, max(length, 0)
+
+
 def find_names(
     buffer: Sequence[int],
     rows: MutableSequence[int],
@@ -239,11 +302,14 @@ def find_names(
     found: MutableSequence[int],
     text: MutableSequence[int],
     progress: MutableSequence[int],
+    hellos: MutableSequence[int],
+    pieces: MutableSequence[int],
 ) -> int:
     """Look for names in the packets from row ``first``; return how many were found.
 
     Stops early when ``found`` or ``text`` is nearly full; ``progress`` gets the
-    next row and the text used.
+    next row and the text used. ``hellos`` and ``pieces`` hold the client hellos
+    whose end has not come yet; the number behind the last one says how many.
     """
     names = 0
     used = 0
@@ -253,7 +319,8 @@ def find_names(
     while at < count and names < most and used < room:
         row = at * STRIDE
         at += 1
-        if rows[row + CAPTURED] < 12:
+        waiting = hellos[SLOTS * HELLO]
+        if rows[row + CAPTURED] < 12 and (waiting == 0 or rows[row + CAPTURED] == 0):
             continue
         protocol = rows[row + META] & 0xFF
         low, high = rows[row + PORTS] >> 16, rows[row + PORTS] & 0xFFFF
@@ -264,9 +331,16 @@ def find_names(
             start = rows[row + AT]
             stop = start + rows[row + CAPTURED]
             place, length = server_name(buffer, start, stop)
+            if length == CUT:
+                keep_piece(buffer, rows, row, hellos, pieces)
+                continue
             if length == 0:
                 place, length = host_header(buffer, start, stop)
-            length = copy_text(buffer, place, length, text, used)
+            if length == 0 and waiting:
+                place, length = join_piece(buffer, rows, row, hellos, pieces)
+                length = copy_text(pieces, place, length, text, used)
+            else:
+                length = copy_text(buffer, place, length, text, used)
             if length:
                 names = add_found(found, names, rows, row, 0, receiver, TCP, used, length)
                 used += length
