@@ -45,6 +45,13 @@ def test_no_home_means_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert compiled_cache.cache_directory("1.0") is None
 
 
+def test_a_new_machine_has_nothing_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    assert not compiled_cache.is_compiled()
+
+
 def test_another_numba_never_reads_our_code() -> None:
     assert compiled_cache.fingerprint("1.0") != compiled_cache.fingerprint("1.1")
 

@@ -28,3 +28,11 @@ def test_nothing_is_shown_where_stderr_is_no_terminal(capsys: pytest.CaptureFixt
         progress("f", 1, 2, 3)
 
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_sentence_is_said_once_even_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    with ProgressLine() as progress:
+        progress.tell("please wait")
+        progress.tell("please wait")
+
+    assert capsys.readouterr() == ("", "please wait\n")

@@ -43,8 +43,12 @@ def test_what_nobody_knows_is_listed_and_the_rest_read(tmp_path: Path) -> None:
     ("text", "options", "why"),
     [
         (HEADER, HuntOptions(), "no connection in the input"),
-        (HEADER + beacon(count=4), HuntOptions(), "1 pairs, none with 6 check-ins or more"),
-        (HEADER + beacon(), HuntOptions(least_score=1.1), "1 pairs, 1 scored, none at or above"),
+        (HEADER + beacon(count=4), HuntOptions(), "1 pair, none with 6 check-ins or more"),
+        (
+            HEADER + beacon(),
+            HuntOptions(least_score=1.1),
+            "none at or above the least score (the highest is 9",
+        ),
         (HEADER + beacon(), HuntOptions(until_ns=5), "all 30 records are outside the chosen time"),
     ],
 )

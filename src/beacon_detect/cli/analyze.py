@@ -7,6 +7,7 @@ imported when the verb runs.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,9 +168,8 @@ def command(paths: tuple[str, ...], **options: Any) -> None:  # fmt: skip
 def _hunt(paths: Sequence[str], options: dict[str, Any]) -> Hunt:
     from beacon_detect.hunt.run import hunt
 
-    chosen = _options(options)
     with ProgressLine() as progress:
-        return hunt(paths, chosen, progress)
+        return hunt(paths, replace(_options(options), tell=progress.tell), progress)
 
 
 def _options(options: dict[str, Any]) -> HuntOptions:
@@ -278,7 +278,8 @@ def _tell(found: Hunt) -> None:
         click.echo(f"nothing to list: {found.why_empty}", err=True)
         return
     click.echo(
-        f"{count(collector.records)} records, {count(len(collector.pairs))} pairs,"
+        f"{count(collector.records)} records, {count(len(collector.pairs))}"
+        f" {'pair' if len(collector.pairs) == 1 else 'pairs'},"
         f" {count(found.scored)} scored, {count(len(found.rows))} listed"
         + (f", {count(found.allowed)} allowed" if found.allowed else ""),
         err=True,
@@ -295,7 +296,10 @@ def _exit_code(found: Hunt, paths: Sequence[str], fail_on: str | None) -> int:
             return ExitCode.FOUND
     named = {str(Path(path)) for path in paths} | {"standard input"}
     unusable = not named.isdisjoint(found.unknown) or (found.unknown and not found.files)
-    return ExitCode.DATA if unusable else ExitCode.OK
+    broken = any(account.problems.total for account in found.files)
+    if unusable or (broken and not found.collector.records):
+        return ExitCode.DATA
+    return ExitCode.OK
 
 
 def _write_report(found: Hunt, rows: Sequence[Row], path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -48,5 +50,10 @@ def command(report: Path, data: Path | None, show: bool) -> None:
             allow.add(entry)
         found = hunt([str(path)], HuntOptions(least_score=0.5, allow=allow))
     show_hunt(found, report)
-    if show:
+    if show and _has_browser():
         click.launch(report.resolve().as_uri())
+
+
+def _has_browser() -> bool:
+    """Tell whether there is a desktop; without one, opening prints a page of complaints."""
+    return sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))

@@ -13,6 +13,8 @@ from typing import Self
 
 from beacon_detect.cli.formats import clean, count, duration, size
 
+CLEAR = "\x1b[K"
+"""Empties the line behind the cursor."""
 _EVERY = 0.2
 _BAR = 24
 
@@ -24,6 +26,7 @@ class ProgressLine:
         self._shown = sys.stderr.isatty()
         self._started = time.monotonic()
         self._drawn = 0.0
+        self._told: set[str] = set()
 
     def __call__(self, label: str, taken: int, total: int, records: int) -> None:
         """Show bytes read of all, and records so far."""
@@ -33,15 +36,22 @@ class ProgressLine:
         self._drawn = now
         text = progress_text(label, taken, total, records, now - self._started)
         width = shutil.get_terminal_size().columns - 1
-        sys.stderr.write(f"\r\x1b[K{text[:width]}")
+        sys.stderr.write(f"\r{CLEAR}{text[:width]}")
         sys.stderr.flush()
+
+    def tell(self, text: str) -> None:
+        """Say something that stays, once; also where no progress is shown."""
+        if text not in self._told:
+            self._told.add(text)
+            sys.stderr.write(f"\r{CLEAR}{text}\n" if self._shown else f"{text}\n")
+            sys.stderr.flush()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._drawn:
-            sys.stderr.write("\r\x1b[K")
+            sys.stderr.write(f"\r{CLEAR}")
             sys.stderr.flush()
 
 

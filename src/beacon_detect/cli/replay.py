@@ -47,7 +47,9 @@ def command(
     from beacon_detect.hunt.run import HuntOptions
 
     with ProgressLine() as progress:
-        events, moments = record(paths, HuntOptions(format=form), progress).events()
+        events, moments = record(
+            paths, HuntOptions(format=form, tell=progress.tell), progress
+        ).events()
     if not len(moments):
         click.echo("nothing to replay: no connection in the input", err=True)
         return

@@ -60,7 +60,7 @@ class Recording:
         if self.records > MAX_RECORDS:
             raise DataError(
                 f"more than {MAX_RECORDS:,} records: too many to replay",
-                hint="choose a part with --since and --until",
+                hint="replay fewer files at a time",
             )
         self._tables.append(chunk.records)
 

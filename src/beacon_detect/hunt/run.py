@@ -5,10 +5,13 @@ Limit: one process, one pass; inputs are read one after the other.
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from beacon_detect.analysis import MIN_CHECK_INS, Settings
+from beacon_detect.analysis.compiled_cache import is_compiled
 from beacon_detect.errors import DataError
 from beacon_detect.hunt.collector import Collector
 from beacon_detect.hunt.ranking import INTERNAL, Row, rank, score
@@ -17,11 +20,16 @@ from beacon_detect.readers.base import Problems, ReadOptions
 from beacon_detect.readers.inputs import Source, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from beacon_detect.hunt.allow import AllowList
     from beacon_detect.readers.base import Chunk, Reader
     from beacon_detect.readers.inputs import Input
+
+
+EXPLAIN_AFTER = 3.0
+"""Seconds of scoring after which a user is told of the compiler."""
+WAIT = "compiling the scoring for this machine, once: up to half a minute"
 
 
 class Progress(Protocol):
@@ -53,6 +61,8 @@ class HuntOptions:
     allow: AllowList | None = None
     internal: Sequence[str] = INTERNAL
     settings: Settings = field(default_factory=Settings)
+    tell: Callable[[str], None] = lambda _: None
+    """Takes a sentence for the user about a wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +91,30 @@ class Hunt:
     """Series with too few check-ins to score."""
     allowed: int
     """Rows that the allow file left out."""
+    highest: float = 0.0
+    """Best score of any pair, listed or not."""
 
     @property
     def why_empty(self) -> str:
         """Say in one sentence why the list is empty."""
         pairs = len(self.collector.pairs)
+        seen = _pairs(pairs)
         if not self.collector.records:
             return "no connection in the input" if self.files else "no input could be read"
         if not pairs:
             return f"all {self.collector.records:,} records are outside the chosen time"
         if self.allowed:
-            return f"{self.allowed:,} pairs found, all of them covered by the allow file"
+            return f"{_pairs(self.allowed)} found, all covered by the allow file"
         if not self.scored:
-            return f"{pairs:,} pairs, none with {MIN_CHECK_INS} check-ins or more"
-        return f"{pairs:,} pairs, {self.scored:,} scored, none at or above the least score"
+            return f"{seen}, none with {MIN_CHECK_INS} check-ins or more"
+        return (
+            f"{seen}, {self.scored:,} scored, none at or above the least score"
+            f" (the highest is {self.highest:.1%})"
+        )
+
+
+def _pairs(count: int) -> str:
+    return "1 pair" if count == 1 else f"{count:,} pairs"
 
 
 def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None = None) -> Hunt:
@@ -110,13 +130,30 @@ def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None =
     collector = Collector(options.since_ns, options.until_ns)
     files, unknown, interrupted = read_inputs(paths, options, collector, progress)
     collector.finish()
-    scored, watching = score(collector, options.settings, options.least_score)
+    with _explained(options.tell):
+        scored, watching = score(collector, options.settings, options.least_score)
     rows = rank(collector, scored, options.least_score, options.internal)
     rows, allowed = options.allow.split(rows) if options.allow else (rows, 0)
     return Hunt(
         rows=rows, files=files, unknown=unknown, interrupted=interrupted, collector=collector,
         scored=len(scored.pairs), watching=watching, allowed=allowed,
+        highest=float(scored.measures["score"].max(initial=0.0)),
     )  # fmt: skip
+
+
+@contextmanager
+def _explained(tell: Callable[[str], None]) -> Iterator[None]:
+    """Say why, if scoring takes long on a machine that never scored many pairs before."""
+    if is_compiled():
+        yield
+        return
+    timer = threading.Timer(EXPLAIN_AFTER, tell, (WAIT,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def read_inputs(
@@ -130,7 +167,7 @@ def read_inputs(
         As for :func:`hunt`.
     """
     forced = _forced(options.format)
-    reading = ReadOptions(options.columns)
+    reading = ReadOptions(options.columns, tell=options.tell)
     inputs = expand(paths)
     files: list[FileAccount] = []
     unknown: list[str] = []
