@@ -153,6 +153,21 @@ def test_a_log_of_another_kind_gives_nothing_and_says_so(read: Callable) -> None
     assert reading.problems.total == 1
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"ts": 1.0, "fuid": "F1", "source": "SSL"}, {"ts": 1.0, "peer": "zeek", "mem": 5},
+        {"ts": 1.0, "fingerprint": "ab"}, {"ts": 1.0, "note": "X", "suppress_for": 3600.0},
+        IDS | {"name": "odd", "peer": "zeek"},
+    ],
+)  # fmt: skip
+def test_json_logs_of_other_kinds_are_known_and_counted(read: Callable, row: dict[str, Any]) -> None:  # fmt: skip
+    reading = read(jsonl(row, row))
+
+    assert (reading.reader, reading.rows) == ("zeek-json", [])
+    assert reading.problems.counts == {"rows of a log without connections": 2}
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(junk=st.binary(max_size=300), as_json=st.booleans())
 def test_any_bytes_in_a_log_are_rows_or_problems(

@@ -259,8 +259,10 @@ def _tell(found: Hunt) -> None:
     for account in found.files:
         for reason, lost in account.problems.counts.items():
             click.echo(f"{clean(account.label)}: {count(lost)} not used: {reason}", err=True)
+        said = {f"{account.label}: {reason}" for reason in account.problems.counts}
         for example in account.problems.examples:
-            click.echo(f"  {clean(example)}", err=True)
+            if example not in said:
+                click.echo(f"  {clean(example)}", err=True)
     for label in found.unknown[:SHOWN_UNKNOWN]:
         click.echo(f"{clean(label)}: in no format known here (--format NAME forces one)", err=True)
     if len(found.unknown) > SHOWN_UNKNOWN:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-WAIT = "compiling the fast reader of {} for this machine, once: some ten seconds"
+WAIT = "compiling the fast reader of {} for this machine, once: some seconds"
 """What a user is told before the first compilation."""
 
 

@@ -179,9 +179,12 @@ class ZeekJsonReader:
     title = "Zeek log (JSON)"
 
     def matches(self, head: bytes) -> bool:
-        """Say whether the first objects carry Zeek's time and address fields."""
+        """Say whether the first objects carry Zeek's time and its addresses, or mark another log."""
         lines = [line for line in first_lines(head, 8) if line.startswith(b"{")]
-        return any(re.search(rb'"ts"\s*:', line) and _SPELLING.search(line) for line in lines)
+        return any(
+            re.search(rb'"ts"\s*:', line) and (_SPELLING.search(line) or _OTHER_LOG.search(line))
+            for line in lines
+        )
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield connections, requests and names of the log."""
@@ -189,10 +192,15 @@ class ZeekJsonReader:
         shape = _Shape(source.head)
         objects_of = jsonlines.ObjectParser(shape.schema(), source.label, problems, options)
         for block in line_blocks(source, problems):
+            if shape.useless:
+                problems.note("rows of a log without connections", source.label, block.data.count(b"\n"))  # fmt: skip
+                continue
             objects = objects_of.parse(block)
             yield from shape.chunks(objects, parser)
 
 
+_OTHER_LOG = re.compile(rb'"(fuid|peer|fingerprint|certificate\.version|suppress_for|ts_delta|uids)"\s*:')  # fmt: skip
+"""Fields of Zeek's logs without connections, which are known so that a whole folder can be named."""
 _SPELLING = re.compile(rb'"id([._])orig_h"|"id"\s*:\s*\{')
 
 
@@ -211,6 +219,11 @@ class _Shape:
         wanted = dict.fromkeys(name for log in logs for name in _WANTED[log])
         self.names = [name for name in wanted if name in _COMMON or name in keys]
         self.whole = whole
+
+    @property
+    def useless(self) -> bool:
+        """Whether every row is of one log that tells of no connection."""
+        return self.whole is None and not self.path_key
 
     def spelled(self, name: str) -> str:
         """Return the file's spelling of one of our columns."""
@@ -241,9 +254,8 @@ class _Shape:
         import pyarrow.compute as pc
 
         table, lines = self._canonical(objects.table), objects.lines
-        if not self.path_key:
-            if self.whole is not None:
-                yield parser.chunk(table, lines, self.whole)
+        if self.whole is not None and not self.path_key:
+            yield parser.chunk(table, lines, self.whole)
             return
         paths = pc.fill_null(objects.table[self.path_key], "")
         for path in pc.unique(paths).to_pylist():

@@ -51,4 +51,4 @@ def test_a_first_compilation_is_announced(monkeypatch: pytest.MonkeyPatch) -> No
     told: list[str] = []
     connections.Connections(compiled=True, tell=told.append)
 
-    assert told == ["compiling the fast reader of packet captures for this machine, once: some ten seconds"]  # fmt: skip
+    assert told == ["compiling the fast reader of packet captures for this machine, once: some seconds"]  # fmt: skip

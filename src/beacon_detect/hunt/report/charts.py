@@ -167,12 +167,12 @@ def spectrum_chart(found: Spectrum, row: Row) -> str:
     parts = _y_axis(1.0, "agreement", steps, ["0", "0.25", "0.5", "0.75", "1"])
     parts.append(f'<path d="{curve(found.strength)}" class="curve"/>')
     parts.append(f'<path d="{curve(found.false_alarm)}" class="alarm"/>')
-    for share in (1 / 8, 1 / 4, 1 / 2, 1.0, 1.5):
+    for share in (1 / 8, 1 / 4, 1 / 2, 1.0):
         period = row.interval * share
         x = float(xs(np.array([period]))[0])
         parts += [
             _line(x, TOP + _INNER_H, x, TOP + _INNER_H + 3, "axis"),
-            _text(x, TOP + _INNER_H + 13, nice_time(period), "end" if share > 1 else "middle"),
+            _text(x, TOP + _INNER_H + 13, nice_time(period)),
         ]
     parts += [_frame(), _text(LEFT + _INNER_W / 2, TOP + _INNER_H + 25, "period (log); dashed: reached by 1 of 100 random series")]  # fmt: skip
     return _svg(f"Periodogram, strongest near {nice_time(row.interval)}", parts)
