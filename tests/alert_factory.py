@@ -32,6 +32,7 @@ _BEACON = Finding(
     protocol="TCP",
     score=LEVELS["CRITICAL"],
     current_score=LEVELS["CRITICAL"],
+    risk=LEVELS["CRITICAL"],
     severity="CRITICAL",
     base_score=0.93,
     cv_score=0.91,
@@ -44,6 +45,10 @@ _BEACON = Finding(
     check_ins=156,
     missed=2,
     connections_per_check_in=1.0,
+    configured_sleep=60.0,
+    false_alarm=1e-9,
+    episodes=1,
+    size_regularity=0.71,
     connections=157,
     bytes_out=40_192,
     bytes_in=91_001,
@@ -66,6 +71,7 @@ def finding(severity: str = "CRITICAL", **changes: Any) -> Finding:
     """Return a finding of a severity (with a score to match), changed as told."""
     score = LEVELS[severity]
     values: dict[str, Any] = {"score": score, "current_score": score, "severity": severity}
+    values["risk"] = changes.get("score", score)
     return replace(_BEACON, **values | changes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from beacon_detect.records import (
     pack_address,
     pair_ids,
     protocol_name,
+    protocol_number,
     record_schema,
     unpack_address,
 )
@@ -71,3 +73,15 @@ def test_protocols_have_names_and_unknown_ones_their_number() -> None:
 
 def test_no_column_of_a_record_may_be_null() -> None:
     assert not any(field.nullable for field in record_schema())
+
+
+@pytest.mark.parametrize("number", [0, 1, 6, 17, 58, 132, 255])
+def test_names_of_protocols_lead_back_to_their_numbers(number: int) -> None:
+    assert protocol_number(protocol_name(number)) == number
+    assert protocol_number(protocol_name(number).lower()) == number
+
+
+@pytest.mark.parametrize("name", ["", "tpc", "256", "-1", "6.0"])
+def test_what_is_no_protocol_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="no protocol"):
+        protocol_number(name)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
 
+MAX_PROTOCOL = 255
+
 V4_PREFIX = bytes(10) + b"\xff\xff"
 
 
@@ -88,6 +90,16 @@ def protocol_name(number: int) -> str:
         return Protocol(number).name
     except ValueError:
         return str(number)
+
+
+def protocol_number(name: str) -> int:
+    """Return the number behind what :func:`protocol_name` gave; ValueError for anything else."""
+    if name.isdecimal() and int(name) <= MAX_PROTOCOL:
+        return int(name)
+    try:
+        return Protocol[name.upper()].value
+    except KeyError:
+        raise ValueError(f"{name!r} is no protocol") from None
 
 
 def pack_address(text: str) -> bytes:

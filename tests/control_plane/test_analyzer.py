@@ -297,3 +297,39 @@ def test_a_return_after_silence_is_noted(bench: Bench) -> None:
     [after] = bench.analyzer.findings()
     assert after.state(time.time_ns()) == "active"
     assert after.returned_at > before.last_seen + 3600 * SECOND
+
+
+def clock(**columns: Any) -> pa.Table:
+    """Return what a time client does: perfect timing that explains itself."""
+    return beacon(dst="192.0.2.1", dst_port=123, protocol=17, process="", executable="", **columns)
+
+
+def test_context_keeps_a_time_client_from_alerting_however_regular(bench: Bench) -> None:
+    bench.set(whitelist={"destination_ports": []})
+    bench.send(clock())
+    bench.send(beacon(dst="203.0.113.50", executable="/tmp/x"))
+
+    done = bench.analyzer.run_pass()
+
+    implant, timer = bench.analyzer.findings()
+    assert (implant.dst_port, timer.dst_port) == (443, 123)
+    assert timer.score >= 0.9 > 0.5 > timer.risk
+    assert (timer.severity, timer.reasons[0].rule) == ("LOW", "infrastructure")
+    assert implant.risk > implant.score
+    assert bench.alerted() == [implant.id]
+    assert done.beacons == 1
+
+
+def test_changed_rules_weigh_old_findings_again_at_the_next_pass(bench: Bench) -> None:
+    bench.set(whitelist={"destination_ports": []})
+    bench.send(clock())
+    bench.analyzer.run_pass()
+    assert bench.alerted() == []
+
+    bench.set(context={"enabled": False})
+    bench.analyzer.run_pass()
+
+    [timer] = bench.analyzer.findings()
+    assert (timer.risk, timer.reasons) == (timer.score, ())
+    assert finding_store.load(bench.store) == [timer]
+    assert bench.alerted() == [timer.id]

@@ -19,6 +19,7 @@ from beacon_detect.records import SECOND
 
 NOW = 1_790_000_000 * SECOND
 MINUTE = 60 * SECOND
+FURTHER = ("configured_sleep", "false_alarm", "size_out", "size_in")
 
 
 def group(times: list[int], *, pair_id: int = 7, kind: int = 0) -> SeriesGroup:
@@ -29,9 +30,10 @@ def group(times: list[int], *, pair_id: int = 7, kind: int = 0) -> SeriesGroup:
 def results(score: float, **fields: float) -> Results:
     values = {"base_score": score, "cv_score": score, "periodicity_score": score} | fields
     floats = {name: np.array([value]) for name, value in values.items() if name != "abstained"}
-    rest = {name: np.array([0.5]) for name in ("jitter_score", "jitter", "cv")}
+    rest = {name: np.array([0.5]) for name in ("jitter_score", "jitter", "cv", *FURTHER)}
     defaults = {"interval": np.array([60.0]), "dominant_period": np.array([60.0])}
-    counts = {"check_ins": np.array([10]), "missed": np.array([1])}
+    counts = {name: np.array([1]) for name in ("missed", "episodes")}
+    counts["check_ins"] = np.array([10])
     return Results(
         score=np.array([score]),
         connections_per_check_in=np.array([1.0]),
@@ -233,13 +235,14 @@ def test_findings_come_highest_score_first() -> None:
     column = np.full(count, 0.5)
     names = (
         "base_score", "cv_score", "periodicity_score", "jitter_score", "interval", "jitter", "cv",
-        "dominant_period", "connections_per_check_in",
+        "dominant_period", "connections_per_check_in", *FURTHER,
     )  # fmt: skip
     whole = np.zeros(count, np.int64)
     measured = Results(
         score=scores,
         check_ins=whole,
         missed=whole,
+        episodes=whole,
         abstained=whole,
         **dict.fromkeys(names, column),
     )

@@ -21,6 +21,7 @@ import structlog
 from beacon_detect.control_plane.detector import judge
 from beacon_detect.control_plane.findings import Finding
 from beacon_detect.control_plane.periodic import Periodic
+from beacon_detect.control_plane.risk import weigh
 from beacon_detect.control_plane.storage import finding_store
 from beacon_detect.errors import BeaconError
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from beacon_detect.config import Config
+    from beacon_detect.config.context import Context
     from beacon_detect.control_plane.alerts.manager import AlertManager
     from beacon_detect.control_plane.detector import Judgement
     from beacon_detect.control_plane.pairs import PairTable
@@ -43,7 +45,7 @@ CHUNK_EVENTS = 1_000_000
 """Events measured in one call: about 100 MB with all intermediate columns."""
 
 MAX_FINDINGS = 100_000
-"""Findings kept; beyond it those of the lowest score are dropped and counted."""
+"""Findings kept; beyond it those of the lowest risk are dropped and counted."""
 
 
 class AnalysisFailedError(BeaconError):
@@ -58,7 +60,7 @@ class Pass:
     pairs: int
     """Pairs with new records and enough events."""
     beacons: int
-    """Of those, how many scored over the alert threshold and are not whitelisted."""
+    """Of those, how many reach the alert threshold with their risk and are not whitelisted."""
     new: list[str]
     """Ids of findings that no earlier pass had made, whitelisted ones left out."""
     duration: float
@@ -109,6 +111,7 @@ class Analyzer:
         self._whitelist = whitelist
         self._findings = {finding.id: finding for finding in finding_store.load(store)}
         self._ranked = _ranked(self._findings)
+        self._weighed: Context | None = None
         self._state = AnalyzerState()
         self._lock = threading.Lock()
         self._waiting: Future[Pass] | None = None
@@ -131,7 +134,7 @@ class Analyzer:
         self._periodic.reschedule()
 
     def findings(self) -> Sequence[Finding]:
-        """Return all findings, highest score first."""
+        """Return all findings, highest risk first."""
         return self._ranked
 
     def finding(self, identifier: str) -> Finding | None:
@@ -178,6 +181,7 @@ class Analyzer:
         begin, clock = time.time_ns(), time.perf_counter()
         config = self._config()
         pairs, changed, new = 0, list[Finding](), list[str]()
+        self._weigh_again(config, begin)
         while True:
             group = self._working_set.take_dirty(config.detection.min_connections, CHUNK_EVENTS)
             try:
@@ -205,7 +209,7 @@ class Analyzer:
         done = Pass(
             run=state.runs,
             pairs=state.pairs,
-            beacons=len({f.pair_id for f in visible if f.current_score >= threshold}),
+            beacons=len({f.pair_id for f in visible if f.current_risk >= threshold}),
             new=[f.id for f in visible if f.id in new],
             duration=state.last_duration,
         )
@@ -233,7 +237,7 @@ class Analyzer:
                 scoring=detection.scoring,
             ),
         )
-        return judge(
+        judgement = judge(
             group,
             measured,
             describe=self._pairs.describe,
@@ -242,6 +246,18 @@ class Analyzer:
             threshold=detection.finding_threshold,
             now_ns=now_ns,
         )
+        return replace(
+            judgement, findings=weigh(judgement.findings, self._pairs, config.context, now_ns)
+        )
+
+    def _weigh_again(self, config: Config, now_ns: int) -> None:
+        """Bring the risk of old findings up to date when the rules have changed, or at the start."""
+        if config.context == self._weighed:
+            return
+        old = list(self._findings.values())
+        new = weigh(old, self._pairs, config.context, now_ns)
+        self._save([after for before, after in zip(old, new, strict=True) if after != before])
+        self._weighed = config.context
 
     def _save(self, changed: list[Finding]) -> None:
         """Store what changed with the alerts it causes, then show it."""
@@ -279,5 +295,5 @@ class Analyzer:
 
 
 def _ranked(findings: Mapping[str, Finding]) -> tuple[Finding, ...]:
-    """Return findings by score, the newest first among equals."""
-    return tuple(sorted(findings.values(), key=lambda f: (-f.score, -f.last_seen, f.id)))
+    """Return findings by risk, then score, the newest first among equals."""
+    return tuple(sorted(findings.values(), key=lambda f: (-f.risk, -f.score, -f.last_seen, f.id)))

@@ -101,12 +101,14 @@ def _measured(results: Results, row: int, explain: Callable[[Results, int], str]
         name: float(getattr(results, name)[row])
         for name in (
             "base_score", "cv_score", "periodicity_score", "jitter_score", "interval", "jitter",
-            "cv", "dominant_period", "connections_per_check_in",
+            "cv", "dominant_period", "connections_per_check_in", "configured_sleep", "false_alarm",
         )
     }  # fmt: skip
     return numbers | {
         "check_ins": int(results.check_ins[row]),
         "missed": int(results.missed[row]),
+        "episodes": int(results.episodes[row]),
+        "size_regularity": float(min(results.size_out[row], results.size_in[row])),
         "evidence": explain(results, row),
     }
 
@@ -124,6 +126,7 @@ def _first_sight(
         dst_port=summary.dst_port,
         protocol=protocol_name(summary.protocol),
         score=0.0,
+        risk=0.0,
         severity="LOW",
         connections=0,
         bytes_out=0,
@@ -148,6 +151,9 @@ def _updated(
     return replace(
         old,
         score=score,
+        # Timing alone; what surrounds the pair is weighed afterwards, for all findings at once.
+        risk=score,
+        reasons=(),
         severity=severity(score),
         # Counts start again when records are past retention or a summary was dropped.
         connections=max(old.connections, summary.connections),

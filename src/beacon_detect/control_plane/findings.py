@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from beacon_detect.context.risk import risk_of
 from beacon_detect.records import SECOND, hash_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from beacon_detect.context import Adjustment
 
 SeriesName = Literal["connections", "bursts"]
 State = Literal["active", "silent"]
@@ -47,8 +50,12 @@ class Finding:
     """Highest score reached so far, 0 to 1; never falls."""
     current_score: float
     """Score of the last pass that saw new records of the series."""
+    risk: float
+    """What ``score`` and the context make together, 0 to 1; ``score`` itself without context."""
+    reasons: tuple[Adjustment, ...] = ()
+    """The steps from ``score`` to ``risk``, strongest first."""
     severity: str
-    """CRITICAL, HIGH, MEDIUM or LOW, of ``score``."""
+    """CRITICAL, HIGH, MEDIUM or LOW, of ``risk``."""
     base_score: float
     cv_score: float
     periodicity_score: float
@@ -65,6 +72,13 @@ class Finding:
     missed: int
     """Check-ins that should have come between the first and the last but did not."""
     connections_per_check_in: float
+    configured_sleep: float = 0.0
+    """The setting that the intervals suggest; 0 when unknown."""
+    false_alarm: float = 1.0
+    """Bound on the probability that chance shows a line as strong as ``dominant_period``."""
+    episodes: int = 0
+    size_regularity: float = 0.0
+    """Share of the events whose sizes agree, in the direction where fewer do."""
 
     connections: int
     """Connections of the pair seen by the control plane (exact, not only those analyzed)."""
@@ -92,6 +106,11 @@ class Finding:
     """``outbound``, ``inbound`` or empty, seen from the sensor."""
     evidence: str = ""
     """One plain sentence: why this is (or is not quite) a beacon."""
+
+    @property
+    def current_risk(self) -> float:
+        """Risk of ``current_score``."""
+        return risk_of(self.current_score, (reason.delta for reason in self.reasons))
 
     def state(self, now_ns: int) -> State:
         """Return ``silent`` when the beacon has not shown itself for several intervals."""

@@ -124,7 +124,7 @@ class ControlPlane:
     def detected(self) -> list[Finding]:
         """Return the findings shown by default: over the alert threshold, not whitelisted."""
         threshold = self.settings.running.detection.alert_threshold
-        return self.whitelist.visible(f for f in self.analyzer.findings() if f.score >= threshold)
+        return self.whitelist.visible(f for f in self.analyzer.findings() if f.risk >= threshold)
 
     def _committed(self, batches: list[CommittedBatch]) -> None:
         """Bring the summaries in memory up to date; runs in the writer thread after COMMIT."""

@@ -82,6 +82,19 @@ class PairSummary:
     """``outbound``, ``inbound`` or empty, seen from the sensor."""
 
 
+@dataclass(frozen=True, slots=True)
+class PairColumns:
+    """Columns of all pairs, a row each."""
+
+    src: NDArray[np.uint8]
+    """Shape ``(n, 16)``."""
+    dst: NDArray[np.uint8]
+    executable: NDArray[np.int32]
+    """Index into ``names``, 0 where it is not known."""
+    names: list[str]
+    first_seen: NDArray[np.int64]
+
+
 class PairTable:
     """Summaries of all pairs; safe to use from several threads."""
 
@@ -182,6 +195,18 @@ class PairTable:
         with self._lock:
             slots = self._index.slots(pair_ids).tolist()
             return [self._summary(slot) if slot >= 0 else None for slot in slots]
+
+    def columns(self) -> PairColumns:
+        """Return what is counted over all pairs; the addresses are views that never change."""
+        with self._lock:
+            count = len(self)
+            return PairColumns(
+                src=self._src[:count],
+                dst=self._dst[:count],
+                executable=self._columns["executable"][:count].copy(),
+                names=list(self._names),
+                first_seen=self._columns["first_seen"][:count].copy(),
+            )
 
     def forget(self, before_ns: int) -> int:
         """Drop the pairs last seen before ``before_ns`` (wall ns); return how many."""

@@ -23,6 +23,7 @@ from beacon_detect.control_plane.allocator import return_large_blocks
 from beacon_detect.control_plane.api.app import create_app
 from beacon_detect.control_plane.api.connection_limits import BoundedProtocol
 from beacon_detect.control_plane.api.security import read_token
+from beacon_detect.control_plane.compile_ahead import compiled_ahead
 from beacon_detect.control_plane.lifecycle import ControlPlane
 from beacon_detect.control_plane.settings import Settings
 from beacon_detect.errors import BeaconError, ExitCode, PermissionMissingError
@@ -69,7 +70,8 @@ def serve(loaded: LoadedConfig) -> None:
         with ControlPlane(settings) as system:
             app = create_app(system, token=token)
             log.info("control plane ready", address=url(door), token=bool(token))
-            asyncio.run(signals.run(app, door))
+            with compiled_ahead():
+                asyncio.run(signals.run(app, door))
         log.info("control plane stopped")
 
 

@@ -33,6 +33,7 @@ RENAMED = {
     "interval": "interval_seconds",
     "dominant_period": "dominant_period_seconds",
     "missed": "missed_check_ins",
+    "configured_sleep": "configured_sleep_seconds",
 }
 INTERNAL = {"last_check_in"}
 

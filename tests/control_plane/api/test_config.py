@@ -20,7 +20,7 @@ def section(server: LiveServer, name: str) -> dict[str, Any]:
 def test_every_setting_is_shown(server: LiveServer) -> None:
     config = server.fetch("config")["config"]
 
-    assert set(config) == {"data_plane", "control_plane", "detection", "alerting", "whitelist", "logging"}  # fmt: skip
+    assert set(config) == {"data_plane", "control_plane", "detection", "context", "alerting", "whitelist", "logging"}  # fmt: skip
     assert config["control_plane"]["listen_port"] == server.port
     assert config["whitelist"]["destination_ports"] == [53, 123]
 

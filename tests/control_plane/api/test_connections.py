@@ -45,7 +45,7 @@ def test_pairs_are_listed_most_connections_first(filled: LiveServer) -> None:
 def test_the_score_is_that_of_the_finding_or_null(filled: LiveServer) -> None:
     scores = {pair["dst_ip"]: pair["score"] for pair in filled.fetch("connections")["connections"]}
 
-    assert scores["203.0.113.1"] >= 0.99
+    assert scores["203.0.113.1"] >= 0.9
     assert scores["2001:db8::1"] is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -12,8 +13,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from alert_factory import finding
+from beacon_detect.context import Adjustment
 from beacon_detect.control_plane.findings import Finding
 from beacon_detect.control_plane.storage import finding_store
+from beacon_detect.control_plane.storage.schema import SCHEMA_VERSION
 from beacon_detect.control_plane.storage.store import Store
 
 
@@ -79,3 +82,38 @@ def test_nothing_to_save_or_delete_is_no_fault(store: Store) -> None:
     store.transact(lambda connection: finding_store.delete(connection, [])).result()
 
     assert finding_store.load(store) == []
+
+
+def test_reasons_are_there_after_a_restart(store: Store) -> None:
+    reasons = (Adjustment("prevalence", -0.3, "all do"), Adjustment("name_look", 0.15, "ünlike"))
+    save(store, finding(risk=0.7, reasons=reasons))
+
+    [loaded] = finding_store.load(store)
+
+    assert (loaded.risk, loaded.reasons) == (0.7, reasons)
+
+
+def test_findings_of_the_first_version_get_their_score_as_risk(tmp_path: Path) -> None:
+    old = finding("HIGH")
+    store = open_store(tmp_path)
+    save(store, old)
+    later = list(finding_store._ADDED)
+
+    def as_it_was(connection: Any) -> None:
+        for name in later:
+            connection.execute(f"ALTER TABLE finding DROP COLUMN {name}")
+        connection.execute("UPDATE schema_version SET version = 1")
+
+    store.transact(as_it_was).result()
+    store.close()
+
+    store = open_store(tmp_path)
+    [loaded] = finding_store.load(store)
+    version = store.query("SELECT max(version) AS version FROM schema_version").to_pylist()
+    save(store, replace(loaded, risk=0.1))
+    [saved] = finding_store.load(store)
+    store.close()
+
+    assert (loaded.id, loaded.score, loaded.risk, loaded.reasons) == (old.id, old.score, old.score, ())  # fmt: skip
+    assert version == [{"version": SCHEMA_VERSION}]
+    assert saved.risk == 0.1

@@ -47,7 +47,7 @@ class Rules:
     """The settings that decide."""
 
     threshold: float
-    """Least score that is told."""
+    """Least risk that is told."""
     cooldown: int
     """Quiet time before a return is told, ns."""
 
@@ -79,7 +79,7 @@ def decide(finding: Finding, memory: Memory | None, rules: Rules, now: int) -> D
         Wall time, ns.
     """
     if memory is None:
-        if finding.score < rules.threshold:
+        if finding.risk < rules.threshold:
             return Decision(None, None)
         first = Memory(
             severity=finding.severity,
@@ -97,7 +97,7 @@ def decide(finding: Finding, memory: Memory | None, rules: Rules, now: int) -> D
         silence=max(memory.silence, _silence(finding, memory, rules)),
     )
     told = replace(seen, told_at=now, silence=0)
-    if _rises(finding, memory) and finding.score >= rules.threshold:
+    if _rises(finding, memory) and finding.risk >= rules.threshold:
         return Decision(AlertKind.WORSE, replace(told, severity=finding.severity))
     # A wall clock that was set back must not mute a finding for as long as it was wrong.
     rested = abs(now - memory.told_at) >= rules.cooldown

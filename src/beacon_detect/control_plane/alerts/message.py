@@ -13,7 +13,7 @@ import json
 import math
 import secrets
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -164,6 +164,8 @@ def _finding_fields(finding: Finding) -> dict[str, Any]:
         "dst_port": finding.dst_port,
         "protocol": finding.protocol,
         "score": finding.score,
+        "risk": finding.risk,
+        "reasons": [asdict(reason) for reason in finding.reasons],
         "current_score": finding.current_score,
         "base_score": finding.base_score,
         "cv_score": finding.cv_score,
@@ -175,6 +177,10 @@ def _finding_fields(finding: Finding) -> dict[str, Any]:
         "dominant_period_seconds": finding.dominant_period,
         "check_ins": finding.check_ins,
         "missed_check_ins": finding.missed,
+        "configured_sleep_seconds": finding.configured_sleep,
+        "false_alarm": finding.false_alarm,
+        "episodes": finding.episodes,
+        "size_regularity": finding.size_regularity,
         "connections_per_check_in": finding.connections_per_check_in,
         "connections": finding.connections,
         "bytes_out": finding.bytes_out,
@@ -228,7 +234,17 @@ def _sentence(finding: Finding, kind: AlertKind, before: str, silence: float) ->
     return (
         f"{who} {why}: it calls {_service(finding)} every {plain_duration(finding.interval)}, "
         f"{finding.connections} connections since {rfc3339(finding.first_seen)[:19]}Z, "
-        f"score {finding.score:.1%} ({finding.severity}), seen by sensor {finding.sensor or '-'}."
+        f"{_verdict(finding)}, seen by sensor {finding.sensor or '-'}."
+    )
+
+
+def _verdict(finding: Finding) -> str:
+    """Return score and severity, with the risk and its strongest reason where context moved it."""
+    if not finding.reasons:
+        return f"score {finding.score:.1%} ({finding.severity})"
+    return (
+        f"risk {finding.risk:.1%} ({finding.severity}), score {finding.score:.1%};"
+        f" {finding.reasons[0].reason}"
     )
 
 
@@ -240,6 +256,8 @@ def _clean(value: Any) -> Any:
     """
     if isinstance(value, dict):
         return {key: _clean(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_clean(part) for part in value]
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, float) and not math.isfinite(value):

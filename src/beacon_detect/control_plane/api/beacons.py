@@ -1,4 +1,4 @@
-"""``/beacons``: the findings, highest score first, and one of them with its series."""
+"""``/beacons``: the findings, highest risk first, and one of them with its series."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ router = APIRouter(tags=["findings"])
 class BeaconParameters(Limited):
     """Which findings to list."""
 
-    min_score: float | None = Query(
-        None, ge=0, le=1, description="Least score; default: detection.alert_threshold"
+    min_score: float | None = Query(None, ge=0, le=1, description="Least timing score")
+    min_risk: float | None = Query(
+        None,
+        ge=0,
+        le=1,
+        description="Least risk; default: detection.alert_threshold, 0 where min_score is given",
     )
     severity: Severities
     since: Since = None
@@ -37,15 +41,17 @@ class BeaconParameters(Limited):
 
 @router.get("/beacons")
 def list_beacons(wanted: Annotated[BeaconParameters, Query()], system: System) -> BeaconList:
-    """List detected beacons, highest score first."""
-    least = wanted.min_score
-    if least is None:
-        least = system.settings.running.detection.alert_threshold
+    """List detected beacons, highest risk first."""
+    least_score, least_risk = wanted.min_score, wanted.min_risk
+    if least_risk is None:
+        alerting = system.settings.running.detection.alert_threshold
+        least_risk = alerting if least_score is None else 0.0
     oldest = since_ns(wanted.since)
     found = [
         finding
         for finding in system.analyzer.findings()
-        if finding.score >= least
+        if finding.score >= (least_score or 0.0)
+        and finding.risk >= least_risk
         and finding.last_seen >= oldest
         and (not wanted.severity or finding.severity in wanted.severity)
     ]

@@ -63,7 +63,7 @@ def _scores(findings: Iterable[Finding]) -> dict[int, float]:
     scores: dict[int, float] = {}
     for finding in findings:
         # Findings come highest score first.
-        scores.setdefault(finding.pair_id, finding.score)
+        scores[finding.pair_id] = max(scores.get(finding.pair_id, 0.0), finding.score)
     return scores
 
 

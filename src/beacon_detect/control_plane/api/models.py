@@ -6,6 +6,7 @@ whose number changes when a field changes its meaning or goes away.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,13 +38,23 @@ class Health(Answer):
     version: str
 
 
+class Reason(Answer):
+    """A step from score to risk."""
+
+    rule: str
+    delta: float = Field(description="Below 0 it lowers the risk, above 0 it raises it")
+    reason: str
+
+
 class Beacon(Answer):
     """A finding."""
 
     id: str
     score: float = Field(description="Highest score reached, 0 to 1")
     current_score: float = Field(description="Score of the last pass that saw new records")
-    severity: Severity
+    risk: float = Field(description="What score and context make together, 0 to 1")
+    reasons: list[Reason] = Field(description="The steps from score to risk, strongest first")
+    severity: Severity = Field(description="Of the risk")
     src_ip: str
     dst_ip: str
     dst_port: int
@@ -61,6 +72,10 @@ class Beacon(Answer):
     check_ins: int
     missed_check_ins: int
     connections_per_check_in: float
+    configured_sleep_seconds: float = Field(description="Setting that the intervals suggest")
+    false_alarm: float = Field(description="Most chance has of a line like the dominant period")
+    episodes: int
+    size_regularity: float = Field(description="Share of events whose sizes agree")
     first_seen: Moment
     last_seen: Moment
     detected_at: Moment
@@ -87,6 +102,8 @@ class Beacon(Answer):
             interval_seconds=finding.interval,
             dominant_period_seconds=finding.dominant_period,
             missed_check_ins=finding.missed,
+            configured_sleep_seconds=finding.configured_sleep,
+            reasons=[Reason(**asdict(reason)) for reason in finding.reasons],
             first_seen=rfc3339(finding.first_seen),
             last_seen=rfc3339(finding.last_seen),
             detected_at=rfc3339(finding.detected_at),
@@ -96,7 +113,7 @@ class Beacon(Answer):
 
 
 _SAME_IN_FINDING = (
-    "id", "score", "current_score", "severity", "dst_port", "protocol", "series", "connections",
+    "id", "score", "current_score", "risk", "severity", "false_alarm", "episodes", "size_regularity", "dst_port", "protocol", "series", "connections",
     "jitter", "cv", "base_score", "cv_score", "periodicity_score", "jitter_score", "check_ins",
     "connections_per_check_in", "process", "executable", "pid", "container", "sensor", "name",
     "direction", "bytes_out", "bytes_in", "evidence",
@@ -111,7 +128,7 @@ class BeaconDetail(Beacon):
 
 
 class BeaconList(Answer):
-    """Findings, highest score first."""
+    """Findings, highest risk first."""
 
     schema_: Literal["beacon-detect.beacons/1"] = Field("beacon-detect.beacons/1", alias="schema")
     count: int
@@ -136,6 +153,7 @@ class Alert(Answer):
     kind: Literal["new", "worse", "back"]
     severity: Severity
     score: float
+    risk: float
     finding_id: str
     title: str
     message: str

@@ -50,7 +50,7 @@ _PAGE = 500
 
 _ALERT = ", ".join(f"alert.{field.name}" for field in fields(Alert))
 _LISTED = (
-    "id", "time", "kind", "severity", "score", "finding_id", "title", "message", "src_ip",
+    "id", "time", "kind", "severity", "score", "risk", "finding_id", "title", "message", "src_ip",
     "dst_ip", "dst_port", "protocol", "process", "container", "sensor", "interval_seconds",
     "evidence",
 )  # fmt: skip
@@ -85,6 +85,8 @@ class StoredAlert:
     def as_json(self) -> dict[str, Any]:
         """Return what the API lists."""
         document = json.loads(self.alert.document)
+        # What was told before there was a risk was told by its score.
+        document.setdefault("risk", document["score"])
         listed = {name: document[name] for name in _LISTED}
         return listed | {
             "deliveries": [

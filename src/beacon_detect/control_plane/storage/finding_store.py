@@ -1,15 +1,17 @@
 """Where findings survive a restart: one row each, replaced as a whole by the pass that changes it.
 
-The analyzer keeps the findings in memory and asks the database only at the
+Columns that later versions added are added to an older table, too. The analyzer keeps the findings in memory and asks the database only at the
 start; a save is part of the transaction that also holds the alerts it causes.
 A table newer than the code is refused when the store is opened, not here.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from beacon_detect.context import Adjustment
 from beacon_detect.control_plane.findings import Finding
 
 if TYPE_CHECKING:
@@ -20,17 +22,39 @@ if TYPE_CHECKING:
 
     from beacon_detect.control_plane.storage.store import Store
 
-_TYPES = {"int": "BIGINT", "float": "DOUBLE", "str": "VARCHAR", "SeriesName": "VARCHAR"}
+_TYPES = {
+    "int": "BIGINT",
+    "float": "DOUBLE",
+    "str": "VARCHAR",
+    "SeriesName": "VARCHAR",
+    "tuple[Adjustment, ...]": "VARCHAR",
+}
 _COLUMNS = {field.name: _TYPES[str(field.type)] for field in fields(Finding)} | {
     "pair_id": "UBIGINT"
 }
+
+_ADDED = {
+    "risk": "DOUBLE",
+    "reasons": "VARCHAR DEFAULT '[]'",
+    "configured_sleep": "DOUBLE DEFAULT 0",
+    "false_alarm": "DOUBLE DEFAULT 1",
+    "episodes": "BIGINT DEFAULT 0",
+    "size_regularity": "DOUBLE DEFAULT 0",
+}
+"""Columns that version 2 added."""
 
 DDL: tuple[str, ...] = (
     "CREATE TABLE IF NOT EXISTS finding ("
     + ", ".join(f"{name} {kind} NOT NULL" for name, kind in _COLUMNS.items())
     + ")",
+    *(
+        f"ALTER TABLE finding ADD COLUMN IF NOT EXISTS {name} {kind}"
+        for name, kind in _ADDED.items()
+    ),
+    # Until the next pass weighs it again, an old finding's risk is its score.
+    "UPDATE finding SET risk = score WHERE risk IS NULL",
 )
-"""Statements that make the table; run by the store at every start."""
+"""Statements that make the table or bring it up to date; run by the store at every start."""
 
 
 def save(connection: duckdb.DuckDBPyConnection, findings: Sequence[Finding]) -> None:
@@ -55,7 +79,12 @@ def delete(connection: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> None:
 def load(store: Store) -> list[Finding]:
     """Return every stored finding."""
     names = ", ".join(_COLUMNS)
-    return [Finding(**row) for row in store.query(f"SELECT {names} FROM finding").to_pylist()]  # noqa: S608
+    rows = store.query(f"SELECT {names} FROM finding").to_pylist()  # noqa: S608
+    return [Finding(**row | {"reasons": _reasons(row["reasons"])}) for row in rows]
+
+
+def _reasons(text: str) -> tuple[Adjustment, ...]:
+    return tuple(Adjustment(**reason) for reason in json.loads(text))
 
 
 def _with_rows(connection: duckdb.DuckDBPyConnection, table: pa.Table, *statements: str) -> None:
@@ -79,7 +108,13 @@ def _table(findings: Sequence[Finding]) -> pa.Table:
     }
     return pa.table(
         {
-            name: pa.array([getattr(finding, name) for finding in findings], arrow[kind])
+            name: pa.array([_stored(finding, name) for finding in findings], arrow[kind])
             for name, kind in _COLUMNS.items()
         }
     )
+
+
+def _stored(finding: Finding, name: str) -> Any:
+    if name == "reasons":
+        return json.dumps([asdict(reason) for reason in finding.reasons])
+    return getattr(finding, name)

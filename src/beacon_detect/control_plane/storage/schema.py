@@ -2,8 +2,8 @@
 
 Everything the control plane knows is in one DuckDB file; closed hours of
 records lie beside it as Parquet files that the ``segment`` table lists. A
-database written by a newer version is refused, never guessed at. Limit: no
-migrations yet, version 1 is the first.
+database written by a newer version is refused, never guessed at; an older one
+is brought up to date when it is opened. Limit: there is no way back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from beacon_detect.records import SECOND
 if TYPE_CHECKING:
     import duckdb
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1: the first. 2: findings have a risk with its reasons."""
 
 HOUR_NS = 3600 * SECOND
 """Records are rolled into segments by the hour of their wall time."""
@@ -118,7 +119,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, further: tuple[str, ...]) -> 
             )
         for statement in (*DDL, *further):
             connection.execute(statement)
-        if found is None:
+        if found is None or found < SCHEMA_VERSION:
             connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
     except BaseException:
         connection.rollback()

@@ -1,0 +1,115 @@
+"""What the control plane knows around a finding reaches the rules, and only that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alert_factory import NOW, finding
+from beacon_detect.config.context import Context
+from beacon_detect.control_plane.findings import Finding
+from beacon_detect.control_plane.pairs import PairTable
+from beacon_detect.control_plane.risk import context_settings, facts_of, weigh
+from beacon_detect.control_plane.storage.writer import CommittedBatch
+from beacon_detect.control_plane.whitelist import Networks
+from beacon_detect.records import SECOND
+from records_factory import make_header, make_records
+
+DAY = 86_400 * SECOND
+INSIDE = Networks(Context().internal_networks)
+
+
+def known(*rows: dict[str, Any]) -> PairTable:
+    """Return a table that saw one connection of each row."""
+    pairs = PairTable()
+    for row in rows:
+        records = make_records(1, **({"time": np.array([NOW - DAY])} | row))
+        pairs.add(CommittedBatch.of(make_header(), records))
+    return pairs
+
+
+def crowd(count: int, **row: Any) -> list[dict[str, Any]]:
+    return [{"src": f"10.0.1.{number}", **row} for number in range(count)]
+
+
+def facts(pairs: PairTable, *found: Finding) -> list[Any]:
+    return facts_of(found, pairs.columns(), INSIDE, NOW)
+
+
+def test_hosts_and_sources_are_internal_and_counted_once() -> None:
+    pairs = known(
+        *crowd(5, dst="203.0.113.50"),
+        *crowd(5, dst="203.0.113.50", dst_port=80),
+        *crowd(12, dst="203.0.113.9"),
+        {"src": "198.51.100.1", "dst": "203.0.113.50"},
+    )
+    [one] = facts(pairs, finding(src="10.0.1.1"))
+
+    assert (one.sources, one.hosts) == (5, 12)
+    assert (one.src_internal, one.dst_internal) == (True, False)
+
+
+def test_programs_are_counted_by_host_and_pair() -> None:
+    pairs = known(
+        *crowd(3, dst="203.0.113.1", process="curl", executable="/usr/bin/curl"),
+        *crowd(3, dst="203.0.113.2", process="curl", executable="/usr/bin/curl"),
+        *crowd(2, dst="203.0.113.3", process="x", executable="/opt/x"),
+        *crowd(9, dst="203.0.113.4", process="", executable=""),
+    )
+    [one] = facts(pairs, finding(executable="/usr/bin/curl"))
+
+    assert (one.executable_hosts, one.attributed_hosts) == (3, 3)
+    assert (one.executable_pairs, one.attributed_pairs) == (6, 8)
+
+
+def test_ages_are_those_of_the_destination_and_of_the_whole_watch() -> None:
+    pairs = known(
+        {"dst": "203.0.113.50", "dst_port": 80, "time": np.array([NOW - 3 * DAY])},
+        {"dst": "203.0.113.9", "time": np.array([NOW - 10 * DAY])},
+    )
+    [one] = facts(pairs, finding(first_seen=NOW - DAY))
+
+    assert one.age == pytest.approx(3 * 86_400)
+    assert one.watched == pytest.approx(10 * 86_400)
+
+
+def test_nothing_known_is_no_fault() -> None:
+    assert weigh([], PairTable(), Context(), NOW) == []
+    [alone] = weigh([finding("HIGH", executable="", process="")], PairTable(), Context(), NOW)
+
+    assert alone.risk == alone.score
+    assert alone.severity == "HIGH"
+
+
+def test_severity_is_that_of_the_risk() -> None:
+    clock = finding(dst="192.0.2.1", dst_port=123, protocol="UDP")
+
+    [weighed] = weigh([clock], known(), Context(), NOW)
+
+    assert weighed.score == clock.score
+    assert weighed.risk < 0.7
+    assert weighed.severity == "LOW"
+    assert weighed.reasons[0].rule == "infrastructure"
+
+
+@given(st.floats(0, 1), st.sampled_from(["/tmp/x", "/usr/bin/curl", ""]))
+def test_without_context_the_risk_is_the_score_exactly(score: float, path: str) -> None:
+    before = replace(finding(executable=path, dst_port=53), score=score)
+
+    [weighed] = weigh([before], known(), Context(enabled=False), NOW)
+
+    assert (weighed.risk, weighed.reasons) == (score, ())
+
+
+def test_rules_that_are_off_in_the_configuration_are_off() -> None:
+    context = Context.model_validate({"rules": {"process_location": False}})
+    assert context_settings(context).disabled == {"process_location"}
+
+    [weighed] = weigh([finding(executable="/tmp/x", process="x")], known(), context, NOW)
+
+    assert weighed.reasons == ()
