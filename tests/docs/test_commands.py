@@ -107,6 +107,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
+        "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
         f"{prefix}CONTROL_PLANE__DATA_DIR": str(folder / "data"),
         f"{prefix}DATA_PLANE__SPOOL_DIR": str(folder / "spool"),
         f"{prefix}ALERTING__FILE__PATH": str(folder / "alerts.json"),
