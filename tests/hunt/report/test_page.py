@@ -50,6 +50,15 @@ def test_the_page_says_what_was_found_read_and_lost(found: Hunt) -> None:
     assert "100% of the check-ins sent 0 B" in text
 
 
+def test_only_pairs_with_a_score_are_said_to_be_regular(found: Hunt) -> None:
+    few = [replace(row, score=0.1) for row in found.rows[2:]]
+    found.rows[2:] = few
+
+    assert "<p class=lead>2 pairs check in regularly, from 2 sources." in render(found, found.rows, NOW)  # fmt: skip
+    found.rows[:] = few
+    assert f"None of {DETAILED + 1} listed pairs checks in regularly" in render(found, few, NOW)
+
+
 def test_names_cannot_become_markup(found: Hunt) -> None:
     evil = replace(found.rows[0], name='<img src=x onerror="alert(1)">')
     text = render(found, [evil], NOW)

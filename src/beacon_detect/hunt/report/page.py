@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 DETAILED = 25
 TIMELINE_ROWS = 25
+REGULAR = 0.5
+"""Score from which a pair is said to check in regularly; below it, more often than not it does not."""
 STYLE = Path(__file__).with_name("style.css")
 
 
@@ -99,7 +101,7 @@ def _summary(found: Hunt, rows: Sequence[Row]) -> str:
         ("Pairs scored", f"{found.scored:,}"),
         ("Left out by the allow file", f"{found.allowed:,}"),
     ]
-    lead = "Nothing was found." if not rows else _lead(found, rows)
+    lead = "Nothing was found." if not rows else _lead(found)
     timeline = ""
     if len(pairs) and pairs.column("connections").any():
         first, last = int(pairs.column("first_seen").min()), int(pairs.column("last_seen").max())
@@ -117,13 +119,16 @@ def _summary(found: Hunt, rows: Sequence[Row]) -> str:
     )
 
 
-def _lead(found: Hunt, rows: Sequence[Row]) -> str:
-    top = rows[0]
-    from_sources = len({row.src for row in found.rows})
+def _lead(found: Hunt) -> str:
+    regular = [row for row in found.rows if row.score >= REGULAR]
+    if not regular:
+        return f"None of {len(found.rows):,} listed pairs checks in regularly."
+    top = regular[0]
+    from_sources = len({row.src for row in regular})
     name = f" ({escape(top.name)})" if top.name else ""
     return (
-        f"{len(found.rows):,} {'pair checks' if len(found.rows) == 1 else 'pairs check'} in regularly,"
-        f" from {from_sources:,} {'source' if from_sources == 1 else 'sources'}. The most regular is"
+        f"{len(regular):,} {'pair checks' if len(regular) == 1 else 'pairs check'} in regularly,"
+        f" from {from_sources:,} {'source' if from_sources == 1 else 'sources'}. First of them is"
         f" {escape(top.src)} to {escape(top.dst)}{name}, every {charts.nice_time(top.interval)}."
     )
 
@@ -151,8 +156,8 @@ def _table(found: Hunt, rows: Sequence[Row]) -> str:
     more = len(found.rows) - len(rows)
     note = f"<p class=note>{more:,} more pairs are not listed.</p>" if more > 0 else ""
     return (
-        "<section><h2>Ranked list</h2><table><thead><tr><th class=n>#<th class=n>Risk<th class=n>Score<th>Severity<th>Source"
-        f"<th>Destination<th class=n>Check-ins<th class=n>Interval<th class=n>Sources</tr></thead><tbody>{lines}</tbody></table>{note}</section>"
+        "<section><h2>Ranked list</h2><div class=wide><table><thead><tr><th class=n>#<th class=n>Risk<th class=n>Score<th>Severity<th>Source"
+        f"<th>Destination<th class=n>Check-ins<th class=n>Interval<th class=n>Sources</tr></thead><tbody>{lines}</tbody></table></div>{note}</section>"
     )
 
 
@@ -230,6 +235,6 @@ def _inputs(found: Hunt) -> str:
         else ""
     )
     return (
-        "<section><h2>What was read</h2><table><thead><tr><th>File<th>Format<th class=n>Records<th>Not used</tr></thead>"
-        f"<tbody>{lines}</tbody></table>{unknown}</section>"
+        "<section><h2>What was read</h2><div class=wide><table><thead><tr><th>File<th>Format<th class=n>Records<th>Not used</tr></thead>"
+        f"<tbody>{lines}</tbody></table></div>{unknown}</section>"
     )
