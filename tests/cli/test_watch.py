@@ -24,6 +24,7 @@ def finding(**changes: Any) -> dict[str, Any]:
     return {
         "id": "a",
         "score": 0.8,
+        "risk": 0.8,
         "severity": "HIGH",
         "state": "active",
         "src_ip": "10.0.0.1",
@@ -49,9 +50,9 @@ def test_what_is_there_at_the_start_is_not_new_and_what_comes_is() -> None:
     ("change", "mark"),
     [
         ({}, None),
-        ({"score": 0.81}, None),
-        ({"score": 0.82}, "WORSE"),
-        ({"score": 0.805, "severity": "CRITICAL"}, "WORSE"),
+        ({"risk": 0.81}, None),
+        ({"risk": 0.82}, "WORSE"),
+        ({"risk": 0.805, "severity": "CRITICAL"}, "WORSE"),
         ({"severity": "MEDIUM"}, None),
     ],
 )
@@ -64,10 +65,10 @@ def test_a_finding_that_rose_is_worse(change: dict[str, Any], mark: str | None) 
 
 def test_a_finding_that_creeps_up_is_marked_once_it_has_risen_enough() -> None:
     marks = Marks()
-    marks.of([finding(score=0.80)], 0)
+    marks.of([finding(risk=0.80)], 0)
 
-    assert marks.of([finding(score=0.81)], 1) == {}
-    assert marks.of([finding(score=0.82)], 2) == {"a": "WORSE"}
+    assert marks.of([finding(risk=0.81)], 1) == {}
+    assert marks.of([finding(risk=0.82)], 2) == {"a": "WORSE"}
 
 
 def test_a_finding_that_returns_is_back() -> None:

@@ -40,7 +40,7 @@ ALERTS = Listing(
         Column("protocol", "PROTO", 7),
         Column("interval_seconds", "INTERVAL", 11, seconds),
         Column("process", "PROCESS"),
-        *map(Column, ("container", "sensor", "title", "evidence", "finding_id", "id")),
+        *map(Column, ("risk", "container", "sensor", "title", "evidence", "finding_id", "id")),
         Column(
             "deliveries", "DELIVERED", 0, _deliveries, lambda value: csv_cell(_deliveries(value))
         ),

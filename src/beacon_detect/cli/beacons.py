@@ -1,4 +1,4 @@
-"""``beacon-detect beacons``: the findings, highest score first."""
+"""``beacon-detect beacons``: the findings, highest risk first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from beacon_detect.cli.client import Client
-from beacon_detect.cli.formats import count, percent, seconds
+from beacon_detect.cli.formats import count, percent, reasons, seconds
 from beacon_detect.cli.options import Number, severity_option, since_option
 from beacon_detect.cli.output import Column, Listing, Output, list_options, print_list
 
@@ -26,12 +26,15 @@ BEACONS = Listing(
         Column("connections", "CONNS", 10, count),
         Column("interval_seconds", "INTERVAL", 11, seconds),
         Column("process", "PROCESS"),
+        Column("risk"),
+        Column("reasons", cell=reasons),
         *map(
             Column,
             (
                 "jitter", "series", "check_ins", "missed_check_ins", "connections_per_check_in",
                 "current_score", "base_score", "cv_score", "periodicity_score", "jitter_score",
-                "dominant_period_seconds", "first_seen", "last_seen", "detected_at", "state",
+                "dominant_period_seconds", "configured_sleep_seconds", "false_alarm", "episodes",
+                "size_regularity", "cv", "first_seen", "last_seen", "detected_at", "state",
                 "executable", "pid", "container", "sensor", "name", "direction", "bytes_out",
                 "bytes_in", "whitelisted", "evidence", "id",
             ),
@@ -44,7 +47,11 @@ BEACONS = Listing(
 @click.command("beacons")
 @click.option(
     "--min-score", type=Number(0, 1), metavar="SCORE",
-    help="Least score  [default: detection.alert_threshold of the control plane]",
+    help="Least timing score  [default: none; the least risk decides]",
+)  # fmt: skip
+@click.option(
+    "--min-risk", type=Number(0, 1), metavar="RISK",
+    help="Least risk  [default: detection.alert_threshold; none with --min-score]",
 )  # fmt: skip
 @severity_option
 @since_option
@@ -56,12 +63,13 @@ BEACONS = Listing(
 def command(
     session: Session,
     min_score: float | None,
+    min_risk: float | None,
     severity: tuple[str, ...],
     since: str | None,
     include_whitelisted: bool,
     output: Output,
 ) -> None:
-    """Show detected beacons, highest score first.
+    """Show detected beacons, highest risk first.
 
     \b
     Example:
@@ -69,6 +77,7 @@ def command(
       beacon-detect beacons --csv > beacons.csv
     """
     wanted: dict[str, Any] = {"min_score": min_score, "severity": list(severity) or None}
+    wanted["min_risk"] = min_risk
     if include_whitelisted:
         wanted["include_whitelisted"] = "true"
     with Client(session) as client:

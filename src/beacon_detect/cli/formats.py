@@ -83,6 +83,11 @@ def ago(text: str | None, now: datetime | None = None) -> str:
     return f"{duration(max(0.0, passed))} ago"
 
 
+def reasons(steps: Any) -> str:
+    """Return the steps from score to risk: ``prevalence -0.30: 40 of 50 hosts …; …``."""
+    return clean("; ".join(f"{s['rule']} {s['delta']:+.2f}: {s['reason']}" for s in steps or ()))
+
+
 def plain(value: Any) -> str:
     """Return any value as safe text; nothing for None."""
     return clean(value)

@@ -33,7 +33,7 @@ MARK_SECONDS = 60.0
 """How long a mark stays: a look away from the screen should not miss it (taste)."""
 
 WORSE_STEP = 0.02
-"""Rise of the score that counts as worse; smaller ones are noise of a growing series (taste)."""
+"""Rise of the risk that counts as worse; smaller ones are noise of a growing series (taste)."""
 
 _COLUMNS = (
     Column("mark", "MARK", 7),
@@ -105,7 +105,7 @@ def _change(before: dict[str, Any], beacon: dict[str, Any]) -> str:
     rank = SEVERITIES.index
     if (
         rank(beacon["severity"]) < rank(before["severity"])
-        or round(beacon["score"] - before["score"], 6) >= WORSE_STEP
+        or round(beacon["risk"] - before["risk"], 6) >= WORSE_STEP
     ):
         return "WORSE"
     return "BACK" if (before["state"], beacon["state"]) == ("silent", "active") else ""
