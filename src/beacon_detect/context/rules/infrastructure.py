@@ -55,7 +55,7 @@ _RESOLVERS = frozenset({
 _PORTAL_CHECKS = frozenset({
     "captive.apple.com", "clients3.google.com", "connectivity-check.ubuntu.com",
     "connectivitycheck.android.com", "connectivitycheck.gstatic.com", "detectportal.firefox.com",
-    "fedoraproject.org", "ipv6.msftconnecttest.com", "network-test.debian.org",
+    "fedoraproject.org", "ipv6.msftconnecttest.com",
     "nmcheck.gnome.org", "ping.archlinux.org", "www.msftconnecttest.com", "www.msftncsi.com",
 })  # fmt: skip
 """Names that operating systems and browsers fetch to see whether they are online."""
