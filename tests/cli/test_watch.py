@@ -24,7 +24,6 @@ def finding(**changes: Any) -> dict[str, Any]:
     return {
         "id": "a",
         "score": 0.8,
-        "score": 0.8,
         "risk": 0.8,
         "severity": "HIGH",
         "state": "active",
