@@ -123,7 +123,7 @@ def traffic(prefix: list[str], *words: str, python: str = sys.executable) -> Ite
 
 @contextmanager
 def server(wire: Wire, port: int) -> Iterator[int]:
-    with traffic(wire.in_far(), "serve", str(port)) as child:
+    with traffic(wire.in_server(), "serve", str(port)) as child:
         assert child.stdout.readline() == "ready\n"
         yield child.pid
 
@@ -164,9 +164,9 @@ def test_a_known_number_of_connections_is_told_exactly(
     implant = named_python(tmp_path, "implantd")
     began = time.time_ns()
     with server(wire, 7001):
-        for address in (wire.far_v4, wire.far_v6):
+        for address in (wire.server_v4, wire.server_v6):
             run_traffic(
-                wire.in_near(), "connect", address, "7001", str(CONNECTIONS), python=implant
+                wire.in_client(), "connect", address, "7001", str(CONNECTIONS), python=implant
             )
         got = host
         eventually(lambda: len(told(got, 7001, Kind.END)) == 2 * CONNECTIONS, "every end is told")
@@ -181,8 +181,8 @@ def test_a_known_number_of_connections_is_told_exactly(
         assert {r["outcome"] for r in ends} == {Outcome.CLOSED}
         assert {(r["bytes_out"], r["bytes_in"]) for r in ends} == {(len(REQUEST), len(ANSWER))}
         assert {(r["src"], r["dst"]) for r in starts} == {
-            (wire.near_v4, wire.far_v4),
-            (wire.near_v6, wire.far_v6),
+            (wire.client_v4, wire.server_v4),
+            (wire.client_v6, wire.server_v6),
         }
         assert all(began < r["time"] < time.time_ns() for r in starts)
         header = got.requests[-1].header
@@ -196,7 +196,7 @@ def test_a_living_process_has_its_executable_and_a_burst_is_told(
     got = host
     with (
         server(wire, 7002),
-        traffic(wire.in_near(), "hold", wire.far_v4, "7002") as holder,
+        traffic(wire.in_client(), "hold", wire.server_v4, "7002") as holder,
     ):
         assert holder.stdout.readline().startswith("ready")
         time.sleep(0.4)
@@ -221,13 +221,13 @@ def test_connections_open_before_the_start_are_told_without_inventing_theirs(
     with (
         receiver() as got,
         server(wire, 7003),
-        traffic(wire.in_near(), "hold", wire.far_v4, "7003") as holder,
+        traffic(wire.in_client(), "hold", wire.server_v4, "7003") as holder,
     ):
         port = int(holder.stdout.readline().split()[1])
         time.sleep(0.2)
         began = time.time_ns()
         # The receiver is not in the sensor's namespace: what it tells waits in the spool.
-        with sensor(tmp_path, got.port, wire.in_near()) as watching:
+        with sensor(tmp_path, got.port, wire.in_client()) as watching:
             assert watching.says("watching")["open_before"] >= 1  # type: ignore[index]
             holder.stdin.write("again\n")
             holder.stdin.flush()
@@ -237,7 +237,7 @@ def test_connections_open_before_the_start_are_told_without_inventing_theirs(
             eventually(lambda: told(got, 7003, Kind.UPDATE), "the spool is sent")
 
         (start,) = [r for r in told(got, 7003, Kind.START) if r["src_port"] == port]
-        assert (start["src"], start["dst"]) == (wire.near_v4, wire.far_v4)
+        assert (start["src"], start["dst"]) == (wire.client_v4, wire.server_v4)
         assert start["origin"] == Origin.SNAPSHOT
         assert start["time"] > began
         assert start["pid"] == holder.pid
@@ -249,7 +249,7 @@ def test_connections_open_before_the_start_are_told_without_inventing_theirs(
 
 @pytest.mark.root
 def test_silence_ends_a_connection(wire: Wire, host: Receiver) -> None:
-    run_traffic(wire.in_near(), "datagrams", wire.far_v4, "7004", "13")
+    run_traffic(wire.in_client(), "datagrams", wire.server_v4, "7004", "13")
     eventually(lambda: told(host, 7004, Kind.END), "the end is told")
 
     (start,), (end,) = told(host, 7004, Kind.START), told(host, 7004, Kind.END)
@@ -264,9 +264,9 @@ def test_a_gateway_sees_what_passes_its_interface(tmp_path: Path, wire: Wire) ->
     with (
         receiver() as got,
         server(wire, 7005),
-        sensor(tmp_path, got.port, wire.in_far(), interface=wire.far_interface) as watching,
+        sensor(tmp_path, got.port, wire.in_server(), interface=wire.server_interface) as watching,
     ):
-        run_traffic(wire.in_near(), "connect", wire.far_v4, "7005", str(CONNECTIONS))
+        run_traffic(wire.in_client(), "connect", wire.server_v4, "7005", str(CONNECTIONS))
         assert watching.stop() == 0
         with sensor(tmp_path, got.port):
             eventually(lambda: len(told(got, 7005, Kind.END)) == CONNECTIONS, "all is sent")
@@ -311,7 +311,7 @@ def test_a_sensor_shows_at_once_that_it_lives(host: Receiver) -> None:
 def test_a_stop_leaves_nothing_behind(tmp_path: Path, wire: Wire, how: signal.Signals) -> None:
     with receiver() as got, sensor(tmp_path, got.port) as watching:
         assert loaded_programs(watching.child.pid)
-        run_traffic(wire.in_near(), "datagrams", wire.far_v4, "7006", "1")
+        run_traffic(wire.in_client(), "datagrams", wire.server_v4, "7006", "1")
 
         assert watching.stop(how) == 0
         assert len(told(got, 7006, Kind.START)) == 1, "what was last seen is sent before the end"
@@ -344,7 +344,7 @@ def test_what_was_spooled_before_a_kill_is_sent_after_it_with_the_same_ids(
     with sensor(tmp_path, port) as watching:
         for _ in range(3):
             before = spooled()
-            run_traffic(wire.in_near(), "datagrams", wire.far_v4, "7007", "1")
+            run_traffic(wire.in_client(), "datagrams", wire.server_v4, "7007", "1")
             eventually(lambda before=before: spooled() > before, "the batch is spooled")
         time.sleep(0.6)
         left = spooled()
@@ -402,7 +402,7 @@ def test_a_reload_takes_over_what_can_change_and_keeps_the_old_when_faulty(
     tmp_path: Path, wire: Wire
 ) -> None:
     with receiver() as got, sensor(tmp_path, got.port, export_interval=3600.0) as watching:
-        run_traffic(wire.in_near(), "datagrams", wire.far_v4, "7008", "1")
+        run_traffic(wire.in_client(), "datagrams", wire.server_v4, "7008", "1")
         time.sleep(0.5)
         assert told(got, 7008) == []
 

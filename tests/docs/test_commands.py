@@ -20,10 +20,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+from e2e.world import eventually, namespaces, process
+from network_wire import Wire
 
-from world import Namespaces, eventually, namespaces, process  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
+
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
 
@@ -70,7 +71,7 @@ def beacon_records() -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Namespaces, Path]]:
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Wire, Path]]:
     """A control plane with one finding on the documented port, in a namespace of its own."""
     folder = tmp_path_factory.mktemp("docs")
     with ExitStack() as stack:
@@ -116,7 +117,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(("page", "command"), commands())
 def test_a_documented_command_works(
-    page: str, command: str, live: tuple[Namespaces, Path], tmp_path: Path
+    page: str, command: str, live: tuple[Wire, Path], tmp_path: Path
 ) -> None:
     spaces, folder = live
     expected = int(match.group(1)) if (match := _EXIT.search(command)) else 0

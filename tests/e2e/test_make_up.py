@@ -14,7 +14,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from world import SERVER_V4, Namespaces, Process, eventually, namespaces, process
+
+from e2e.world import SERVER_V4, Process, eventually, namespaces, process
+from network_wire import Wire
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
@@ -23,13 +25,13 @@ CLI = [sys.executable, "-m", "beacon_detect"]
 
 
 @pytest.fixture(scope="module")
-def spaces() -> Iterator[Namespaces]:
+def spaces() -> Iterator[Wire]:
     """A namespace of its own, so that the documented port 9090 is free there."""
     with namespaces() as made:
         yield made
 
 
-def up(spaces: Namespaces, folder: Path) -> list[str]:
+def up(spaces: Wire, folder: Path) -> list[str]:
     state = str(folder / "state")
     command = ["-m", "beacon_detect", "up", "-c", "config/config.yaml", "--state-dir", state]
     return [*spaces.in_client(), "env", "-C", str(ROOT), sys.executable, *command]
@@ -63,7 +65,7 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in found]
 
 
-def in_space(spaces: Namespaces, *words: str) -> str:
+def in_space(spaces: Wire, *words: str) -> str:
     done = subprocess.run(
         [*spaces.in_client(), *CLI, *words], capture_output=True, text=True, check=False
     )
@@ -71,7 +73,7 @@ def in_space(spaces: Namespaces, *words: str) -> str:
 
 
 def test_up_shows_a_beacon_with_its_process_and_leaves_nothing(
-    spaces: Namespaces, tmp_path: Path
+    spaces: Wire, tmp_path: Path
 ) -> None:
     with ExitStack() as stack:
         running: Process = stack.enter_context(process(up(spaces, tmp_path), tmp_path / "up.log"))
@@ -109,7 +111,7 @@ def test_up_shows_a_beacon_with_its_process_and_leaves_nothing(
         assert [pid for pid in tree if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_up_leaves_nothing_even_when_it_is_killed(spaces: Namespaces, tmp_path: Path) -> None:
+def test_up_leaves_nothing_even_when_it_is_killed(spaces: Wire, tmp_path: Path) -> None:
     with process(up(spaces, tmp_path), tmp_path / "up.log") as running:
         eventually(lambda: "LIVE" in in_space(spaces, "status"), within=60, what="status is LIVE")
         held = eventually(

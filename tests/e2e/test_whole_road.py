@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from traffic import ANSWER, REQUEST
-from world import (
+
+from e2e.traffic import ANSWER, REQUEST
+from e2e.world import (
     CLIENT_V4,
     CLIENT_V6,
     SERVER_V4,

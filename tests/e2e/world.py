@@ -7,7 +7,6 @@ documentation and unique-local ranges and exist only inside the namespaces.
 from __future__ import annotations
 
 import http.server
-import itertools
 import json
 import os
 import signal
@@ -25,21 +24,15 @@ from typing import Any, TypeVar
 
 import yaml
 
+from network_wire import Wire, make_wire, run
+
 T = TypeVar("T")
 
-_worlds = itertools.count()
 
 # A host sensor sees the worlds of all test processes: each has addresses of its own.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 CLIENT_V4, SERVER_V4 = f"198.51.100.{10 + 2 * _WORKER}", f"198.51.100.{11 + 2 * _WORKER}"
 CLIENT_V6, SERVER_V6 = f"fd00:beac::{10 + 2 * _WORKER}", f"fd00:beac::{11 + 2 * _WORKER}"
-
-
-def run(*command: str) -> str:
-    """Return the standard output of a command that must succeed."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
 
 
 def eventually(probe: Callable[[], T], *, within: float, what: str) -> T:
@@ -60,45 +53,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@dataclass(frozen=True)
-class Namespaces:
-    """Two namespaces joined by a veth pair; ``server_interface`` lives in the server's."""
-
-    client: str
-    server: str
-    server_interface: str = "veth-server"
-
-    def in_client(self) -> list[str]:
-        return ["nsenter", f"--net=/run/netns/{self.client}"]
-
-    def in_server(self) -> list[str]:
-        return ["nsenter", f"--net=/run/netns/{self.server}"]
-
-
 @contextmanager
-def namespaces() -> Iterator[Namespaces]:
-    """Make the namespaces, and remove them whatever happens."""
-    world = f"{os.getpid()}-{next(_worlds)}"
-    spaces = Namespaces(f"bd-client-{world}", f"bd-server-{world}")
-    try:
-        for name in (spaces.client, spaces.server):
-            run("ip", "netns", "add", name)
-            run("ip", "-n", name, "link", "set", "lo", "up")
-        run(
-            *("ip", "link", "add", "veth-client", "netns", spaces.client, "type", "veth"),
-            *("peer", "name", spaces.server_interface, "netns", spaces.server),
-        )
-        for name, interface, v4, v6 in (
-            (spaces.client, "veth-client", CLIENT_V4, CLIENT_V6),
-            (spaces.server, spaces.server_interface, SERVER_V4, SERVER_V6),
-        ):
-            run("ip", "-n", name, "address", "add", f"{v4}/24", "dev", interface)
-            run("ip", "-n", name, "address", "add", f"{v6}/64", "dev", interface, "nodad")
-            run("ip", "-n", name, "link", "set", interface, "up")
-        yield spaces
-    finally:
-        for name in (spaces.client, spaces.server):
-            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+def namespaces() -> Iterator[Wire]:
+    """Join two namespaces under addresses that only this test process uses."""
+    with make_wire(
+        client_v4=CLIENT_V4, server_v4=SERVER_V4, client_v6=CLIENT_V6, server_v6=SERVER_V6
+    ) as wire:
+        yield wire
 
 
 @dataclass

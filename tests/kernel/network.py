@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from beacon_detect.data_plane.attachment import find_cgroup_root
+from network_wire import Wire, make_wire
 
 CLIENT, SERVER = "198.51.100.1", "198.51.100.2"
 CLIENT6, SERVER6 = "fd00:be:1::1", "fd00:be:1::2"
@@ -23,39 +24,12 @@ CLIENT6, SERVER6 = "fd00:be:1::1", "fd00:be:1::2"
 _CLONE_NEWNET = 0x40000000
 
 
-def run(*command: str) -> str:
-    """Return the output of a command that must succeed."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-class Network:
-    """Two namespaces joined by a veth pair, ``client0`` and ``server0``."""
-
-    def __init__(self) -> None:
-        self.client, self.server = (f"bdk-{end}-{os.getpid()}" for end in ("client", "server"))
-
-    def build(self) -> None:
-        for name in (self.client, self.server):
-            run("ip", "netns", "add", name)
-            run("ip", "-n", name, "link", "set", "lo", "up")
-        peer = ("peer", "name", "server0", "netns", self.server)
-        run("ip", "link", "add", "client0", "netns", self.client, "type", "veth", *peer)
-        for name, device, v4, v6 in (
-            (self.client, "client0", CLIENT, CLIENT6),
-            (self.server, "server0", SERVER, SERVER6),
-        ):
-            # Without it the kernel's own neighbour discovery mixes into the counts.
-            run("ip", "-n", name, "link", "set", device, "addrgenmode", "none")
-            run("ip", "-n", name, "address", "add", f"{v4}/24", "dev", device)
-            run("ip", "-n", name, "address", "add", f"{v6}/64", "dev", device, "nodad")
-            run("ip", "-n", name, "link", "set", device, "up")
-
-    def remove(self) -> None:
-        for name in (self.client, self.server):
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+@contextmanager
+def make_network() -> Iterator[Wire]:
+    """Join two namespaces under addresses that only these tests use."""
+    ends = {"client_v4": CLIENT, "server_v4": SERVER, "client_v6": CLIENT6, "server_v6": SERVER6}
+    with make_wire(**ends) as wire:
+        yield wire
 
 
 @contextmanager

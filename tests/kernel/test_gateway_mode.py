@@ -27,13 +27,13 @@ from kernel.network import (
     ECHO_SERVER,
     SERVER,
     SERVER6,
-    Network,
     Python,
     eventually,
     inside,
-    run,
+    make_network,
 )
 from kernel.packets import IPV4, QINQ, SYN, TCP, VLAN, ethernet, ipv4, tcp_segment
+from network_wire import Wire, run
 
 pytestmark = pytest.mark.root
 
@@ -41,13 +41,9 @@ OPTIONS = ProgramOptions(burst_idle_ns=60_000_000_000)
 
 
 @pytest.fixture(scope="module")
-def network() -> Iterator[Network]:
-    made = Network()
-    try:
-        made.build()
+def network() -> Iterator[Wire]:
+    with make_network() as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture
@@ -57,7 +53,7 @@ def program() -> Iterator[KernelProgram]:
 
 
 @pytest.fixture
-def bench(network: Network, program: KernelProgram) -> Bench:
+def bench(network: Wire, program: KernelProgram) -> Bench:
     """Return a bench attached to the server's end of the veth pair."""
     with inside(network.server):
         program.attach_gateway("server0")
@@ -65,7 +61,7 @@ def bench(network: Network, program: KernelProgram) -> Bench:
 
 
 @pytest.fixture
-def start(network: Network) -> Iterator[Callable[..., Python]]:
+def start(network: Wire) -> Iterator[Callable[..., Python]]:
     with ExitStack() as stack:
 
         def start(code: str, end: str) -> Python:
@@ -78,7 +74,7 @@ def start(network: Network) -> Iterator[Callable[..., Python]]:
 
 @pytest.mark.parametrize("use_tcx", [True, False], ids=["tcx", "clsact"])
 def test_connections_through_an_interface_are_counted_exactly(
-    network: Network, program: KernelProgram, start: Callable[..., Python], use_tcx: bool
+    network: Wire, program: KernelProgram, start: Callable[..., Python], use_tcx: bool
 ) -> None:
     with inside(network.server):
         program.attach_gateway("server0", use_tcx=use_tcx)
@@ -112,14 +108,14 @@ time.sleep(60)
 """
 
 
-def filters(network: Network) -> str:
+def filters(network: Wire) -> str:
     return "".join(
         run("tc", "-n", network.server, "filter", "show", "dev", "server0", direction)
         for direction in ("ingress", "egress")
     )
 
 
-def kill_a_sensor(network: Network, how: str) -> None:
+def kill_a_sensor(network: Wire, how: str) -> None:
     command = ["ip", "netns", "exec", network.server, sys.executable, "-c", FILTER_SENSOR, how]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sensor,
@@ -132,7 +128,7 @@ def kill_a_sensor(network: Network, how: str) -> None:
 
 
 def test_the_next_sensor_removes_the_filters_of_a_killed_one(
-    network: Network, program: KernelProgram
+    network: Wire, program: KernelProgram
 ) -> None:
     kill_a_sensor(network, "clsact")
     assert filters(network).count("handle 0xbeac") == 2
@@ -143,7 +139,7 @@ def test_the_next_sensor_removes_the_filters_of_a_killed_one(
     assert "link_" not in filters(network)
 
 
-def test_a_killed_sensor_leaves_no_tcx_link(network: Network, start: Callable[..., Python]) -> None:
+def test_a_killed_sensor_leaves_no_tcx_link(network: Wire, start: Callable[..., Python]) -> None:
     kill_a_sensor(network, "tcx")
     if "link_" in filters(network):
         pytest.skip("this kernel has no tcx links (Linux 6.6)")
@@ -152,7 +148,7 @@ def test_a_killed_sensor_leaves_no_tcx_link(network: Network, start: Callable[..
     start(CLIENT_CODE.format(targets=[(SERVER, 2)]), "client").finish()
 
 
-def test_somebody_elses_filter_is_left_alone(network: Network, program: KernelProgram) -> None:
+def test_somebody_elses_filter_is_left_alone(network: Wire, program: KernelProgram) -> None:
     with inside(network.server), KernelProgram.load(OPTIONS) as somebody:
         index = interface_index("server0")
         both = TcHook(sz=sizeof(TcHook), ifindex=index, attach_point=3)
@@ -185,7 +181,7 @@ for _ in range(3): s.sendto(bytes(4001), ("{SERVER}", 9))
 
 
 def test_truncated_frames_of_every_length_are_never_counted_as_a_flow(
-    network: Network, bench: Bench
+    network: Wire, bench: Bench
 ) -> None:
     """Shorter than a test run accepts: sent as they are, from the other end of the wire."""
     packet = ipv4(CLIENT, SERVER, TCP, tcp_segment(1, 2, SYN, b"abc"))
@@ -202,7 +198,7 @@ def test_truncated_frames_of_every_length_are_never_counted_as_a_flow(
 
 
 def test_the_vlan_tag_that_the_receiver_strips_becomes_the_zone(
-    network: Network, bench: Bench
+    network: Wire, bench: Bench
 ) -> None:
     packet = ipv4(CLIENT, SERVER, TCP, tcp_segment(1, 2, SYN, b"abc"))
     with inside(network.client), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
@@ -215,7 +211,7 @@ def test_the_vlan_tag_that_the_receiver_strips_becomes_the_zone(
 
 
 def test_a_device_without_ethernet_header_is_read_from_the_ip_header(
-    network: Network, program: KernelProgram
+    network: Wire, program: KernelProgram
 ) -> None:
     code = f"""
 import fcntl, os, socket, struct
@@ -246,9 +242,7 @@ input()
     assert sorted(flows["value"]["bytes"].sum(axis=1).tolist()) == [0, 3]
 
 
-def test_loopback_interfaces_are_counted_once(
-    network: Network, start: Callable[..., Python]
-) -> None:
+def test_loopback_interfaces_are_counted_once(network: Wire, start: Callable[..., Python]) -> None:
     with KernelProgram.load(ProgramOptions(include_loopback=True)) as program:
         with inside(network.client):
             program.attach_gateway("lo")

@@ -26,23 +26,20 @@ from kernel.network import (
     ECHO_SERVER,
     SERVER,
     SERVER6,
-    Network,
     Python,
     eventually,
+    make_network,
     own_cgroup,
 )
+from network_wire import Wire
 
 pytestmark = pytest.mark.root
 
 
 @pytest.fixture(scope="module")
-def network() -> Iterator[Network]:
-    made = Network()
-    try:
-        made.build()
+def network() -> Iterator[Wire]:
+    with make_network() as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +62,7 @@ def bench(attached: Bench) -> Bench:
 
 
 @pytest.fixture
-def start(network: Network, cgroup: Path) -> Iterator[Callable[..., Python]]:
+def start(network: Wire, cgroup: Path) -> Iterator[Callable[..., Python]]:
     """Return a starter of children: code, and the end of the network they run at."""
     with ExitStack() as stack:
 
