@@ -349,9 +349,11 @@ def test_a_token_file_that_is_away_for_a_moment_only_delays(
     ):
         token.write_bytes(b"\xff")
         parts.offer(make_records(1))
-        eventually(lambda: parts.exporter.statistics.failures == 1, "not readable as text")
+        eventually(lambda: parts.exporter.statistics.failures >= 1, "not readable as text")
         token.unlink()
-        eventually(lambda: parts.exporter.statistics.failures == 2, "gone")
+        # More attempts may have seen the unreadable file: two more cannot both be one of them.
+        gone = parts.exporter.statistics.failures + 2
+        eventually(lambda: parts.exporter.statistics.failures >= gone, "gone")
         token.write_text("t")
         eventually(lambda: parts.exporter.idle, "it is back")
 
