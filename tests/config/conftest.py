@@ -22,6 +22,8 @@ SPECIAL: dict[tuple[str, ...], st.SearchStrategy[Any]] = {
     ("alerting", "webhook", "headers"): st.dictionaries(
         st.from_regex(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,9}", fullmatch=True), LINE, max_size=3
     ),
+    # One weight at least must be above 0, whatever the layers above and below say.
+    ("detection", "weights", "cv"): st.floats(0, 1000, exclude_min=True),
     ("context", "internal_networks"): st.lists(ADDRESSES, max_size=4),
     ("whitelist", "source_ips"): st.lists(ADDRESSES, max_size=4),
     ("whitelist", "destination_ips"): st.lists(ADDRESSES, max_size=4),

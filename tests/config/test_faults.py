@@ -136,6 +136,14 @@ def faults(folder: Path, text: str, **environment: str) -> list[str]:
             ),
         ),
         (
+            "detection:\n  weights: {cv: 0, periodicity: 0, jitter: 0}\n",
+            "c.yaml:2:12: detection.weights: cv, periodicity and jitter must not all be 0",
+        ),
+        (
+            "detection:\n  weights:\n    cv: -1\n",
+            "c.yaml:3:9: detection.weights.cv: must be at least 0 (got -1)",
+        ),
+        (
             "alerting:\n  webhook_enabled: true\n",
             "alerting.webhook: enabled is true but url is empty",
         ),

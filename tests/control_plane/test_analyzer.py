@@ -166,6 +166,22 @@ def test_weighted_scoring_makes_the_base_score_the_score(bench: Bench) -> None:
     assert all(f.score == pytest.approx(f.base_score) for f in bench.analyzer.findings())
 
 
+def test_the_weights_decide_what_the_base_score_is_made_of(bench: Bench) -> None:
+    only = {"cv": 0.0, "periodicity": 0.0, "jitter": 0.0}
+    for number, name in enumerate(only):
+        bench.set(detection={"finding_threshold": 0.0, "weights": only | {name: 3.0}})
+        bench.send(beacon(interval=60.0, jitter=0.3, dst=f"203.0.113.{number}"))
+
+        [new] = bench.analyzer.run_pass().new
+
+        finding = bench.analyzer.finding(new)
+        assert finding is not None
+        assert finding.base_score == getattr(finding, f"{name}_score")
+        assert finding.base_score not in {
+            getattr(finding, f"{other}_score") for other in only if other != name
+        }
+
+
 def test_whitelisted_pairs_become_findings_but_alert_nobody(bench: Bench) -> None:
     bench.set(whitelist={"destination_ips": ["203.0.113.0/24"]})
     bench.send(beacon(dst="203.0.113.50"))

@@ -265,6 +265,20 @@ class ControlPlane(Section):
         return address == "localhost" or ipaddress.ip_address(address).is_loopback
 
 
+class Weights(Section):
+    """Shares of the three scores in the base score; only their proportions matter."""
+
+    cv: float = setting(0.4, "Share of the CV score", ge=0, le=1000)
+    periodicity: float = setting(0.4, "Share of the periodicity score", ge=0, le=1000)
+    jitter: float = setting(0.2, "Share of the jitter score", ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> Weights:
+        if self.cv + self.periodicity + self.jitter <= 0:
+            raise ValueError("cv, periodicity and jitter must not all be 0")
+        return self
+
+
 class Detection(Section):
     """What counts as a beacon."""
 
@@ -283,7 +297,11 @@ class Detection(Section):
     scoring: Literal["calibrated", "weighted"] = setting(
         "calibrated",
         "What a score is: calibrated, a fitted model whose cut-offs have a known false-positive"
-        " rate; or weighted, 40 % CV, 40 % periodicity and 20 % jitter score",
+        " rate; or weighted, the base score: CV, periodicity and jitter score by detection.weights",
+    )
+    weights: Weights = Field(
+        default_factory=Weights,
+        description="Shares of the three scores in the base score; only their proportions matter",
     )
     alert_threshold: float = setting(0.7, "Score from which a finding raises an alert", ge=0, le=1)
     finding_threshold: float = setting(

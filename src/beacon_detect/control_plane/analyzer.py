@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from beacon_detect.control_plane.detector import judge
+from beacon_detect.control_plane.detector import analysis_settings, judge
 from beacon_detect.control_plane.findings import Finding
 from beacon_detect.control_plane.periodic import Periodic
 from beacon_detect.control_plane.risk import weigh
@@ -226,17 +226,10 @@ class Analyzer:
 
     def _judge(self, group: SeriesGroup, config: Config, now_ns: int) -> Judgement:
         # The detection core compiles and loads much; only a pass needs it.
-        from beacon_detect.analysis import Settings, analyze, evidence
+        from beacon_detect.analysis import analyze, evidence
 
         detection = config.detection
-        measured = analyze(
-            group.batch,
-            Settings(
-                cv_threshold=detection.cv_threshold,
-                jitter_threshold=detection.jitter_threshold,
-                scoring=detection.scoring,
-            ),
-        )
+        measured = analyze(group.batch, analysis_settings(detection))
         judgement = judge(
             group,
             measured,

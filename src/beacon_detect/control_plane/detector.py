@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from beacon_detect.analysis import Settings
 from beacon_detect.analysis.severity import severity
 from beacon_detect.control_plane.findings import Finding, SeriesName, finding_ids, silence_limit
 from beacon_detect.control_plane.working_set import SeriesKind
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from beacon_detect.analysis import Results
+    from beacon_detect.config.schema import Detection
     from beacon_detect.control_plane.pairs import PairSummary
     from beacon_detect.control_plane.working_set import SeriesGroup
 
@@ -42,6 +44,17 @@ class Judgement:
     """New and updated findings, highest score first."""
     new: list[str]
     """Ids of those that no earlier pass had found."""
+
+
+def analysis_settings(detection: Detection) -> Settings:
+    """Return the thresholds and weights of the configuration as the detection core wants them."""
+    weights = detection.weights
+    return Settings(
+        cv_threshold=detection.cv_threshold,
+        jitter_threshold=detection.jitter_threshold,
+        weights=(weights.cv, weights.periodicity, weights.jitter),
+        scoring=detection.scoring,
+    )
 
 
 def judge(
