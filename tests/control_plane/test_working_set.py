@@ -79,7 +79,7 @@ def test_equals_a_dict_of_lists(
             dirty -= due
 
     for number in range(5):
-        for kind in SeriesKind:
+        for kind in (SeriesKind.CONNECTIONS, SeriesKind.BURSTS):
             assert times_of(held, number, kind) == model.get((int(pair(number)), kind), [])
     assert held.counters.events == sum(map(len, model.values()))
     assert held.counters.dirty == len(dirty)
@@ -144,6 +144,86 @@ def test_a_check_in_gets_the_size_of_its_connection() -> None:
     assert batch.times.tolist() == [10, 20]
     assert batch.bytes_out.tolist() == [900, 700]
     assert batch.bytes_in.tolist() == [2**32 - 1, 70]
+
+
+def test_a_burst_has_the_bytes_that_its_connection_grew_by() -> None:
+    held = WorkingSet(max_events=100, series_length=10)
+    table = make_records(
+        kind=Kind.BURST,
+        series_time=[10, 20, 30, 40, 50],
+        bytes_out=[100, 300, 450, 80, 180],
+        bytes_in=[5, 5, 9, 1, 1],
+    )
+    held.add(table_pair_ids(table), table)
+    batch = held.series(int(table_pair_ids(table)[0]), SeriesKind.BURSTS)
+
+    # The fourth counter fell: it is that of a new connection.
+    assert batch.bytes_out.tolist() == [100, 200, 150, 80, 100]
+    assert batch.bytes_in.tolist() == [5, 0, 4, 1, 0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(BATCHES, TAKES)
+def test_pairs_are_touched_when_they_got_events_whatever_passes_took(
+    batches: list[list[tuple[int, Kind, int]]], takes: list[bool]
+) -> None:
+    held = WorkingSet(max_events=10_000, series_length=10)
+    touched: set[int] = set()
+    for batch, take in zip(batches, takes, strict=False):
+        fill(held, batch)
+        touched |= {int(pair(number)) for number, _, _ in batch}
+        held.take_dirty(1)
+        if take:
+            assert sorted(held.take_touched().tolist()) == sorted(touched)
+            touched = set()
+
+    assert sorted(held.take_touched().tolist()) == sorted(touched)
+
+
+def test_touched_pairs_survive_forgetting_and_can_be_touched_again() -> None:
+    held = WorkingSet(max_events=100, series_length=10)
+    fill(held, [(1, Kind.START, 5), (2, Kind.START, 60), (3, Kind.BURST, 70)])
+    held.forget(50)
+    first = held.take_touched()
+
+    assert sorted(first.tolist()) == sorted([int(pair(2)), int(pair(3))])
+    assert held.take_touched().tolist() == []
+
+    held.touch(np.append(first, pair(9)))
+
+    assert held.take_touched().tolist() == first.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(BATCHES, st.permutations(range(7)))
+def test_gathering_gives_what_is_held_of_the_pairs_asked_for(
+    batches: list[list[tuple[int, Kind, int]]], wanted: list[int]
+) -> None:
+    held = WorkingSet(max_events=10_000, series_length=100)
+    for batch in batches:
+        fill(held, batch)
+    ids = np.array([pair(number) for number in wanted[:4]])
+    group = held.gather(ids)
+    kinds = (SeriesKind.CONNECTIONS, SeriesKind.BURSTS)
+    expected = {
+        (int(pair(number)), int(kind)): times
+        for number in wanted[:4]
+        for kind in kinds
+        if (times := times_of(held, number, kind))
+    }
+
+    assert {key: times for key, times in as_dict(group).items() if times} == expected
+    order = {int(identifier): place for place, identifier in enumerate(ids)}
+    places = [order[owner] for owner in group.pair_ids.tolist()]
+    assert places == sorted(places)
+    assert held.sizes(ids).tolist() == [
+        sum(len(times_of(held, number, kind)) for kind in kinds) for number in wanted[:4]
+    ]
+
+
+def test_series_of_groups_are_not_asked_of_a_pair() -> None:
+    with pytest.raises(ValueError, match="NAME"):
+        times_of(WorkingSet(max_events=100, series_length=10), 1, SeriesKind.NAME)
 
 
 def test_series_put_back_are_taken_again() -> None:

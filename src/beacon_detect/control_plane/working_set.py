@@ -3,9 +3,10 @@
 New events go to a tail in order of arrival; now and then (and before each
 pass) the tail is merged into flat columns ordered by series and time. A pass
 takes only the series that got events since the last one, and never reads the
-disk. Where the bound is met, the longest series lose their oldest events
-first: noise cannot push a slow beacon out. Whatever is dropped is counted.
-Limit: sizes saturate at 4 GiB an event; times are series times.
+disk. Groups of pairs (see ``groups``) are merged from here, and have a mark of
+their own for what is new. Where the bound is met, the longest series lose
+their oldest events first: noise cannot push a slow beacon out. Whatever is
+dropped is counted. Limit: sizes saturate at 4 GiB an event; times are series times.
 """
 
 from __future__ import annotations
@@ -38,11 +39,21 @@ _KINDS = 2
 _MAX_SIZE = np.iinfo(np.uint32).max
 
 
+_PASS, _GROUPS = np.uint8(1), np.uint8(2)
+"""Who has not yet been given the newest events of a series, as bits."""
+
+
 class SeriesKind(IntEnum):
-    """Which events of a pair make the series; stored in finding ids, so fixed for ever."""
+    """Which events make the series; stored in finding ids, so fixed for ever."""
 
     CONNECTIONS = 0
+    """The connections of a pair."""
     BURSTS = 1
+    """The bursts inside the connections of a pair."""
+    NAME = 2
+    """All activity between a source and a destination name, whatever the address."""
+    PROCESS = 3
+    """All activity of a program of a host towards a destination name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +148,7 @@ class WorkingSet:
         self._merged = _no_events()
         self._tail = _Tail([], [])
         self._sizes = _Tail([], [])
-        self._dirty = np.zeros(0, np.bool_)
+        self._due = np.zeros(0, np.uint8)
         self._dropped: Counter[str] = Counter()
 
     def add(self, pair_ids: NDArray[np.uint64], table: pa.Table) -> None:
@@ -189,22 +200,55 @@ class WorkingSet:
         with self._lock:
             self._merge()
             lengths = np.diff(self._offsets)
-            chosen = np.flatnonzero(self._dirty & (lengths >= max(1, min_events)))
+            due = (self._due & _PASS) != 0
+            chosen = np.flatnonzero(due & (lengths >= max(1, min_events)))
             if max_events is not None and chosen.size:
                 enough = int(np.searchsorted(np.cumsum(lengths[chosen]), max_events))
                 chosen = chosen[: enough + 1]
-            self._dirty[chosen] = False
+            self._due[chosen] &= ~_PASS
             return self._group(chosen)
+
+    def take_touched(self) -> NDArray[np.uint64]:
+        """Return the pairs that got events since this was last asked, each once."""
+        with self._lock:
+            touched = (self._due & _GROUPS) != 0
+            self._due &= ~_GROUPS
+            return self._index.ids[touched.reshape(-1, _KINDS).any(axis=1)]
+
+    def touch(self, pair_ids: NDArray[np.uint64]) -> None:
+        """Let the next :meth:`take_touched` return these pairs again."""
+        with self._lock:
+            slots = self._index.slots(pair_ids).astype(np.int64)
+            self._due[slots[slots >= 0] * _KINDS] |= _GROUPS
+
+    def sizes(self, pair_ids: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return how many events are held of each pair, of both kinds together."""
+        with self._lock:
+            self._merge()
+            lengths = np.append(np.diff(self._offsets), [0] * _KINDS).reshape(-1, _KINDS)
+            # Pairs that are not known have slot -1, which is the row of zeros at the end.
+            held: NDArray[np.int64] = lengths.sum(axis=1)[self._index.slots(pair_ids)]
+            return held
+
+    def gather(self, pair_ids: NDArray[np.uint64]) -> SeriesGroup:
+        """Return the series that are held of these pairs, pair by pair, in the order given."""
+        with self._lock:
+            self._merge()
+            slots = self._index.slots(pair_ids).astype(np.int64)
+            slots = slots[slots >= 0, None] * _KINDS + np.arange(_KINDS)
+            return self._group(slots.reshape(-1))
 
     def put_back(self, group: SeriesGroup) -> None:
         """Make the series of ``group`` due again, because their analysis failed."""
         with self._lock:
             owners = self._index.slots(group.pair_ids).astype(np.int64)
             known = owners >= 0
-            self._mark(owners[known] * _KINDS + group.kinds[known])
+            self._due[owners[known] * _KINDS + group.kinds[known]] |= _PASS
 
     def series(self, pair_id: int, kind: SeriesKind) -> SeriesBatch:
-        """Return the events of one series (a batch of one, empty when there are none)."""
+        """Return the events of one series of a pair (a batch of one, empty when there are none)."""
+        if kind >= _KINDS:
+            raise ValueError(f"{kind!r} is no series of a pair")
         with self._lock:
             self._merge()
             slot = int(self._index.slots(np.array([pair_id], np.uint64))[0]) * _KINDS + kind
@@ -225,7 +269,7 @@ class WorkingSet:
             lengths = np.diff(self._offsets).reshape(-1, _KINDS)
             used = lengths.any(axis=1)
             self._index = IdIndex(self._index.ids[used])
-            self._dirty = self._dirty.reshape(-1, _KINDS)[used].reshape(-1)
+            self._due = self._due.reshape(-1, _KINDS)[used].reshape(-1)
             self._offsets = ragged.offsets_of(lengths[used].reshape(-1))
 
     @property
@@ -235,7 +279,7 @@ class WorkingSet:
             return WorkingSetCounters(
                 events=len(self._merged) + self._tail.count,
                 pairs=len(self._index),
-                dirty=int(self._dirty.sum()),
+                dirty=int(((self._due & _PASS) != 0).sum()),
                 dropped=dict(self._dropped),
             )
 
@@ -244,20 +288,20 @@ class WorkingSet:
         return min(max(MIN_TAIL_EVENTS, len(self._merged) // 4), room)
 
     def _mark(self, slots: NDArray[np.int64]) -> None:
-        missing = len(self._index) * _KINDS - len(self._dirty)
+        missing = len(self._index) * _KINDS - len(self._due)
         if missing > 0:
             # Doubling would cost less, but one byte a series is copied in no time.
-            self._dirty = np.concatenate([self._dirty, np.zeros(missing, np.bool_)])
-        self._dirty[slots] = True
+            self._due = np.concatenate([self._due, np.zeros(missing, np.uint8)])
+        self._due[slots] = _PASS | _GROUPS
 
     def _group(self, slots: NDArray[np.int64]) -> SeriesGroup:
         lengths = self._offsets[slots + 1] - self._offsets[slots]
         rows = ragged.positions(self._offsets[slots], lengths)
-        return SeriesGroup(
-            self._index.ids[slots // _KINDS],
-            (slots % _KINDS).astype(np.uint8),
-            self._merged.take(rows).batch(ragged.offsets_of(lengths)),
-        )
+        kinds = (slots % _KINDS).astype(np.uint8)
+        batch = self._merged.take(rows).batch(ragged.offsets_of(lengths))
+        for column in (batch.bytes_out, batch.bytes_in):
+            _make_own(column, batch.offsets, kinds == SeriesKind.BURSTS)
+        return SeriesGroup(self._index.ids[slots // _KINDS], kinds, batch)
 
     def _merge(self) -> None:
         """Move the tail into the ordered columns and bring sizes to their check-ins."""
@@ -351,6 +395,22 @@ class WorkingSet:
 
 def _no_events() -> _Events:
     return _Events(np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.uint32))
+
+
+def _make_own(
+    counters: NDArray[np.int64], offsets: NDArray[np.int64], chosen: NDArray[np.bool_]
+) -> None:
+    """Turn the cumulative counters of the ``chosen`` series into what was added since the last.
+
+    A burst record counts its connection so far. A counter that fell is that of
+    another connection and counts whole; where several connections of a pair
+    burst in turn, sizes are therefore only an estimate.
+    """
+    lengths = np.diff(offsets)
+    series = np.flatnonzero(chosen & (lengths > 1))
+    rows = ragged.positions(offsets[series] + 1, lengths[series] - 1)
+    grown = counters[rows] - counters[rows - 1]
+    counters[rows] = np.where(grown < 0, counters[rows], grown)
 
 
 def _saturated(sizes: NDArray[np.int64]) -> NDArray[np.uint32]:
