@@ -131,7 +131,8 @@ def test_equals_a_model_that_counts_record_by_record(
     for summary in shown:
         expected = model.pairs[summary.dst]
         actual = dataclasses.asdict(summary)
-        fields = set(actual) - {"pair_id", "src", "dst", "dst_port", "protocol"}
+        fields = set(actual) - {"pair_id", "src", "dst", "dst_port", "protocol", "addresses"}
+        assert actual["addresses"] == 1
         defaults = dict.fromkeys(("process", "executable", "container", "name"), "") | {"pid": 0}
         assert {name: actual[name] for name in fields} == {
             name: (defaults | expected)[name] for name in fields
@@ -192,6 +193,39 @@ def test_forgetting_keeps_the_others_as_they_were(table: PairTable) -> None:
     )
     assert table.forget(2**62) == 2
     assert len(table) == 0
+
+
+def test_names_are_told_apart_without_case_and_closing_dot() -> None:
+    held = PairTable()
+    records = make_records(
+        dst=["203.0.113.1", "203.0.113.2"], name=["C2.example.COM.", "c2.example.com"]
+    )
+    held.add(CommittedBatch.of(make_header(), records))
+    columns = held.columns()
+
+    assert columns.name[0] == columns.name[1] != 0
+    assert {summary.name for summary in held.top(9)[0]} == {"c2.example.com"}
+
+
+def test_the_key_of_a_text_is_the_same_in_every_table_and_after_forgetting(
+    table: PairTable,
+) -> None:
+    late = make_records(1, dst="203.0.113.9", time=BASE_TIME + 10**12, process="späť", name="n")
+    table.add(CommittedBatch.of(make_header("other"), late))
+    other = PairTable()
+    other.add(CommittedBatch.of(make_header("other"), late))
+
+    def keys(held: PairTable) -> dict[str, int]:
+        columns = held.columns()
+        return dict(zip(columns.names, columns.keys.tolist(), strict=True))
+
+    before = keys(table)
+    table.forget(BASE_TIME + 10**11 * 2)
+
+    assert len(set(before.values())) == len(before)
+    assert before[""] == 0
+    assert keys(table).items() <= before.items()
+    assert keys(other).items() <= before.items()
 
 
 def test_sliced_and_chunked_tables_count_the_same() -> None:

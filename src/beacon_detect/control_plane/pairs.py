@@ -9,6 +9,7 @@ connections further ones are counted when they end.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -80,19 +81,30 @@ class PairSummary:
     sensor: str
     direction: str
     """``outbound``, ``inbound`` or empty, seen from the sensor."""
+    addresses: int = 1
+    """Destination addresses; more than one only where pairs are summed up (see ``groups``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairColumns:
     """Columns of all pairs, a row each."""
 
+    ids: NDArray[np.uint64]
     src: NDArray[np.uint8]
     """Shape ``(n, 16)``."""
     dst: NDArray[np.uint8]
+    dst_port: NDArray[np.uint16]
     executable: NDArray[np.int32]
-    """Index into ``names``, 0 where it is not known."""
+    """Index into ``names`` and ``keys``, 0 where it is not known; the next four likewise."""
+    process: NDArray[np.int32]
+    container: NDArray[np.int32]
+    sensor: NDArray[np.int32]
+    name: NDArray[np.int32]
     names: list[str]
+    keys: NDArray[np.uint64]
+    """A hash of each of ``names`` that stays the same for ever, 0 for no text."""
     first_seen: NDArray[np.int64]
+    last_seen: NDArray[np.int64]
 
 
 class PairTable:
@@ -197,15 +209,17 @@ class PairTable:
             return [self._summary(slot) if slot >= 0 else None for slot in slots]
 
     def columns(self) -> PairColumns:
-        """Return what is counted over all pairs; the addresses are views that never change."""
+        """Return what is counted over all pairs; ids and addresses are views that never change."""
         with self._lock:
             count = len(self)
+            copied = (*_TEXTS, "dst_port", "first_seen", "last_seen")
             return PairColumns(
+                ids=self._index.ids,
                 src=self._src[:count],
                 dst=self._dst[:count],
-                executable=self._columns["executable"][:count].copy(),
                 names=list(self._names),
-                first_seen=self._columns["first_seen"][:count].copy(),
+                keys=self._keys[: len(self._names)],
+                **{name: self._columns[name][:count].copy() for name in copied},
             )
 
     def forget(self, before_ns: int) -> int:
@@ -225,6 +239,7 @@ class PairTable:
         self._columns = {name: np.zeros(0, kind) for name, (kind, _) in _COLUMNS.items()}
         self._names = [""]
         self._codes = {"": 0}
+        self._keys = np.zeros(1, np.uint64)
 
     def _rebuild(self, keep: NDArray[np.int64]) -> None:
         """Keep some slots only, and the texts that they use."""
@@ -285,6 +300,9 @@ class PairTable:
             if code == len(self._names):
                 self._names.append(value)
             codes.append(code)
+        fresh = [_text_key(text) for text in self._names[len(self._keys) :]]
+        if fresh:
+            self._keys = np.concatenate([self._keys, np.array(fresh, np.uint64)])
         return np.array(codes, np.int32)
 
     def _count(
@@ -373,6 +391,9 @@ class PairTable:
 
     def _codes_of(self, table: pa.Table, name: str) -> NDArray[np.int32]:
         codes, values = texts(table, name)
+        if name == "name":
+            # Names of hosts know no case, and resolvers are asked in mixed case on purpose.
+            values = [value.lower().rstrip(".") for value in values]
         return self._intern(values)[codes] if len(codes) else codes
 
     def _most_connected(self, slots: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
@@ -404,3 +425,8 @@ class PairTable:
             sensor=self._names[value["sensor"]],
             direction=DIRECTIONS[Direction(value["direction"])],
         )
+
+
+def _text_key(text: str) -> int:
+    """Return a hash of a text that is the same in every process."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -213,7 +213,9 @@ class WorkingSet:
         with self._lock:
             touched = (self._due & _GROUPS) != 0
             self._due &= ~_GROUPS
-            return self._index.ids[touched.reshape(-1, _KINDS).any(axis=1)]
+            pairs = touched.reshape(-1, _KINDS).any(axis=1)
+            ids: NDArray[np.uint64] = self._index.ids[pairs]
+            return ids
 
     def touch(self, pair_ids: NDArray[np.uint64]) -> None:
         """Let the next :meth:`take_touched` return these pairs again."""
