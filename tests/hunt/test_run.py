@@ -9,8 +9,10 @@ import pytest
 
 from beacon_detect.errors import DataError
 from beacon_detect.hunt.run import HuntOptions, hunt
+from zeek_samples import CONN, SSL, jsonl, tsv
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 HEADER = "ts,src,sport,dst,dport,proto,orig_bytes,resp_bytes,duration\n"
@@ -86,3 +88,19 @@ def test_an_empty_file_is_no_stranger(tmp_path: Path) -> None:
 
     assert found.unknown == []
     assert [account.format for account in found.files] == ["empty"]
+
+
+@pytest.mark.parametrize("names", ["a-ssl", "z-ssl"])
+@pytest.mark.parametrize("spell", [tsv, lambda _, *rows: jsonl(*rows)])
+def test_zeeks_logs_meet_by_uid_whichever_comes_first(
+    tmp_path: Path, names: str, spell: Callable[..., str]
+) -> None:
+    calls = [CONN | {"uid": f"C{i}", "ts": 1.7e9 + 60 * i, "proto": "udp"} for i in range(20)]
+    bare = {key: value for key, value in SSL.items() if not key.startswith("id.")}
+    (tmp_path / "conn.log").write_text(spell("conn", *calls))
+    (tmp_path / names).write_text(spell("ssl", bare | {"uid": "C7"}, bare | {"uid": "Cnone"}))
+    found = hunt([str(tmp_path)], HuntOptions())
+
+    assert [(row.name, row.proto) for row in found.rows] == [("c2.example.com", "udp")]
+    assert found.collector.names.unplaced == 1
+    assert not any(account.problems.total for account in found.files)

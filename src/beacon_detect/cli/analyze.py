@@ -257,6 +257,8 @@ def _tell(found: Hunt) -> None:
     """Say on stderr what the list does not: what was read, what was lost, why it is empty."""
     collector = found.collector
     for account in found.files:
+        for what, rows in account.problems.useless.items():
+            click.echo(f"{clean(account.label)}: {count(rows)} {clean(what)}", err=True)
         for reason, lost in account.problems.counts.items():
             click.echo(f"{clean(account.label)}: {count(lost)} not used: {reason}", err=True)
         said = {f"{account.label}: {reason}" for reason in account.problems.counts}
@@ -271,6 +273,7 @@ def _tell(found: Hunt) -> None:
     for dropped, what in (
         (collector.dropped_check_ins, "oldest check-ins of very long series were left out"),
         (collector.names.dropped, "names were left out: too many"),
+        (collector.names.unplaced, "names were left out: their connections are not in the input"),
     ):
         if dropped:
             click.echo(f"{count(dropped)} {what}", err=True)

@@ -194,9 +194,9 @@ class Collector:
         if chunk.names is not None:
             self.names.add(chunk.names)
         if chunk.records is not None and chunk.records.num_rows:
-            self._add_records(chunk.records)
+            self._add_records(chunk.records, joins=chunk.joins)
 
-    def _add_records(self, table: pa.Table) -> None:
+    def _add_records(self, table: pa.Table, *, joins: bool) -> None:
         self.records += table.num_rows
         columns = {name: table[name].to_numpy() for name in _NUMBERS}
         columns |= {"src": packed(table["src"]), "dst": packed(table["dst"])}
@@ -210,6 +210,8 @@ class Collector:
         keys = (columns["src"], columns["dst"], columns["dst_port"], columns["protocol"])
         rows = self.pairs.rows(*keys)
         self._add_names(table["name"], rows, columns["time"])
+        if joins:
+            self.names.add_connections(columns["connection_id"], self.pairs.column("ids")[rows])
         kind = columns["kind"]
         if kind[0] == Kind.CONNECTION and (kind == Kind.CONNECTION).all():
             self._add_kind(Kind.CONNECTION, rows, columns)

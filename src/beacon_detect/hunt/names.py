@@ -1,7 +1,9 @@
 """The newest name known for each pair, from DNS answers, TLS, HTTP and name columns.
 
 A name seen in the pair's own connections wins over a DNS answer for its
-address. Limit: one name a pair, and at most :data:`MAX_NAMES` pairs with one.
+address. A name that tells its connection is the name of that connection's pair,
+whichever of the two comes first (:mod:`joins`). Limit: one name a pair, and at
+most :data:`MAX_NAMES` pairs with one.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beacon_detect.hunt.joins import Joins
 from beacon_detect.records import pair_ids
 
 if TYPE_CHECKING:
@@ -30,29 +33,55 @@ class Names:
         self._times = np.zeros(0, np.int64)
         self._texts: list[str] = []
         self._known: dict[str, int] = {}
+        self._joins = Joins()
         self.dropped = 0
         """Names beyond the bound."""
+
+    @property
+    def unplaced(self) -> int:
+        """Names whose connection is not in the input, or too far away in it."""
+        return self._joins.unplaced
 
     def add(self, table: pa.Table) -> None:
         """Take a table of :func:`beacon_detect.readers.columns.name_schema`."""
         if not table.num_rows:
             return
-        port = table["dst_port"].to_numpy()
+        dst, times = packed(table["dst"]), table["time"].to_numpy()
         ids = pair_ids(
-            packed(table["src"]), packed(table["dst"]), port, table["protocol"].to_numpy()
+            packed(table["src"]), dst, table["dst_port"].to_numpy(), table["protocol"].to_numpy()
         )
-        self.add_columns(ids, table["time"].to_numpy(), table["name"])
+        codes = self._codes_of(table["name"])
+        connection = table["connection_id"].to_numpy()
+        if not connection.any():
+            self._add_codes(ids, times, codes)
+            return
+        placed = np.logical_or.reduce(dst, axis=1)
+        ids, known = self._joins.pairs_of(connection, ids, times, codes, placed)
+        self._add_codes(ids[known], times[known], codes[known])
 
     def add_columns(
         self, ids: NDArray[np.uint64], times: NDArray[np.int64], names: pa.ChunkedArray
     ) -> None:
         """Take names of pairs by id; empty names are left out."""
+        self._add_codes(ids, times, self._codes_of(names))
+
+    def add_connections(self, connection: NDArray[np.uint64], pairs: NDArray[np.uint64]) -> None:
+        """Take the pairs of connections that names may refer to."""
+        self._add_codes(*self._joins.add(connection, pairs))
+
+    def _codes_of(self, names: pa.ChunkedArray) -> NDArray[np.int32]:
+        """Return the code of each name, -1 for empty ones."""
         column = names.unify_dictionaries().combine_chunks()
         if not len(column):
-            return
+            return np.zeros(0, np.int32)
         texts = column.dictionary.to_pylist()
         codes = np.array([self._code(text) for text in texts], np.int32)
-        codes = codes[column.indices.to_numpy(zero_copy_only=False)]
+        found: NDArray[np.int32] = codes[column.indices.to_numpy(zero_copy_only=False)]
+        return found
+
+    def _add_codes(
+        self, ids: NDArray[np.uint64], times: NDArray[np.int64], codes: NDArray[np.int32]
+    ) -> None:
         given = np.flatnonzero(codes >= 0)
         if not len(given):
             return

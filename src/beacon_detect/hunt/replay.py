@@ -17,7 +17,7 @@ import numpy as np
 from beacon_detect.errors import BeaconError, DataError, PermissionMissingError, UnreachableError
 from beacon_detect.hunt.names import Names, packed
 from beacon_detect.hunt.run import read_inputs
-from beacon_detect.records import SECOND, Kind, record_schema
+from beacon_detect.records import SECOND, Kind, pair_ids, record_schema
 from beacon_detect.wire import ARROW_CONTENT_TYPE, BatchHeader, encode_batch
 
 if TYPE_CHECKING:
@@ -62,6 +62,11 @@ class Recording:
                 f"more than {MAX_RECORDS:,} records: too many to replay",
                 hint="replay fewer files at a time",
             )
+        if chunk.joins:
+            table = chunk.records
+            keys = (packed(table["src"]), packed(table["dst"]))
+            pairs = pair_ids(*keys, table["dst_port"].to_numpy(), table["protocol"].to_numpy())
+            self._names.add_connections(table["connection_id"].to_numpy(), pairs)
         self._tables.append(chunk.records)
 
     def events(self) -> tuple[pa.Table, NDArray[np.int64]]:

@@ -14,7 +14,8 @@ from beacon_detect.readers.joy import JoyReader
 from beacon_detect.readers.nfdump import NfdumpCsvReader, NfdumpJsonReader, NfdumpReader
 from beacon_detect.readers.pcap import PcapReader
 from beacon_detect.readers.suricata import SuricataReader
-from beacon_detect.readers.zeek import ZeekJsonReader, ZeekReader
+from beacon_detect.readers.zeek import ZeekReader
+from beacon_detect.readers.zeek_json import ZeekJsonReader
 
 if TYPE_CHECKING:
     from beacon_detect.readers.base import Reader

@@ -4,7 +4,8 @@ A reader is one module and one line in :mod:`beacon_detect.readers`. It turns a
 :class:`Source` (decompressed bytes, counted as they are consumed) into
 :class:`Chunk` objects and reports what it could not read to
 :class:`Problems`. Limit: a reader sees one file; what needs several files
-(names from one log for the connections of another) is joined by the caller.
+(names from one log for the connections of another) is joined by the caller,
+by ``connection_id``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ class Problems:
 
     counts: dict[str, int] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
+    useless: dict[str, int] = field(default_factory=dict)
+    """Rows that are whole but tell of no connection, counted by what they are; nothing is lost."""
+
+    def leave(self, what: str, count: int = 1) -> None:
+        """Count ``count`` rows that are of no use here and no fault of the file."""
+        if count > 0:
+            self.useless[what] = self.useless.get(what, 0) + count
 
     def note(self, reason: str, where: str, count: int = 1) -> None:
         """Count ``count`` records lost for ``reason``; keep ``where`` if it is among the first."""
@@ -53,6 +61,8 @@ class Chunk:
     """Rows of :func:`beacon_detect.records.record_schema`."""
     names: pa.Table | None = None
     """Rows of :func:`beacon_detect.readers.columns.name_schema`."""
+    joins: bool = False
+    """Whether names, of this file or another, refer to ``records`` by their ``connection_id``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,13 +50,16 @@ def name_schema() -> pa.Schema:
     """Return the schema of names seen for a destination.
 
     ``dst_port`` and ``protocol`` 0 mean any (a DNS answer); ``time`` in ns.
+    ``connection_id`` is the record's that the name belongs to, 0 where the
+    format does not say; with it, an all-zero ``dst`` means that only it tells.
     """
     import pyarrow as pa
 
     text = pa.dictionary(pa.int32(), pa.string())
     columns = [
         ("time", pa.int64()), ("src", pa.binary(16)), ("dst", pa.binary(16)),
-        ("dst_port", pa.uint16()), ("protocol", pa.uint8()), ("name", text),
+        ("dst_port", pa.uint16()), ("protocol", pa.uint8()), ("connection_id", pa.uint64()),
+        ("name", text),
     ]  # fmt: skip
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns])
 
@@ -231,17 +234,18 @@ def name_table(
     *,
     dst_port: NDArray[Any] | None = None,
     protocol: NDArray[Any] | None = None,
+    connection_id: NDArray[np.uint64] | None = None,
 ) -> pa.Table:
-    """Return names seen as a table of :func:`name_schema`; ports and protocols default to any."""
+    """Return names seen as a table of :func:`name_schema`; what is not given is 0."""
     import pyarrow as pa
 
     schema = name_schema()
     count = len(time)
     ports = np.zeros(count, np.uint16) if dst_port is None else dst_port
     protocols = np.zeros(count, np.uint8) if protocol is None else protocol
-    arrays = [
-        _array(v, schema.field(i).type) for i, v in enumerate((time, src, dst, ports, protocols))
-    ]
+    ids = np.zeros(count, np.uint64) if connection_id is None else connection_id
+    columns = (time, src, dst, ports, protocols, ids)
+    arrays = [_array(v, schema.field(i).type) for i, v in enumerate(columns)]
     return pa.Table.from_arrays([*arrays, _text(name)], schema=schema)
 
 
@@ -281,6 +285,43 @@ def connection_ids(flows: Flows, start: NDArray[np.int64]) -> NDArray[np.uint64]
     ends = address_words(flows.src)[1] << np.uint64(32) ^ address_words(flows.dst)[1]
     # Two words instead of seven: this column alone would take a fifth of the time of a row.
     return hash_words(start, ends ^ ports << np.uint64(8))
+
+
+def text_hashes(column: pa.Array) -> NDArray[np.uint64]:
+    """Return a 64-bit hash of each text, 0 where there is none.
+
+    The first 64 bytes count, which is more than any log's connection ids have.
+    Word by word over all rows, because Python's own hash of a million strings
+    would cost as much as reading them.
+    """
+    import pyarrow as pa
+
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    column = column.cast(pa.string())
+    if not len(column):
+        return np.zeros(0, np.uint64)
+    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset :][: len(column) + 1]
+    bounds = offsets.astype(np.int64)
+    text = np.zeros(int(bounds[-1]) + 8, np.uint8)
+    text[:-8] = np.frombuffer(column.buffers()[2] or b"", np.uint8)[: bounds[-1]]
+    # Every eight bytes of the text, wherever they begin.
+    words = np.ndarray((len(text) - 7,), np.dtype("<u8"), text, strides=(1,))
+    lengths = np.diff(bounds)
+    state = lengths.astype(np.uint64)
+    for start in range(0, min(int(lengths.max()), _HASHED_BYTES), 8):
+        kept = np.clip(lengths - start, 0, 8)
+        word = words[np.minimum(bounds[:-1] + start, len(words) - 1)] & _LOW_BYTES[kept]
+        state = (state ^ word) * np.uint64(0x9E3779B97F4A7C15)
+        state ^= state >> np.uint64(29)
+    given = lengths > 0
+    if column.null_count:
+        given &= column.is_valid().to_numpy(zero_copy_only=False)
+    return np.where(given, state | np.uint64(1), np.uint64(0))
+
+
+_HASHED_BYTES = 64
+_LOW_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 
 
 def drop_invalid(
