@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import hypothesis
 import pytest
 
-# A busy machine may take seconds over the first example; the tests' own time limits stay.
-hypothesis.settings.register_profile("here", deadline=None)
+from beacon_detect.analysis.compiled_cache import is_compiled
+
+# The same examples in every run, so that a run fails for a change and not by chance;
+# TEST_EXPLORE=1 looks for new ones. A busy machine may take seconds over an example:
+# only the tests' own time limits count.
+hypothesis.settings.register_profile(
+    "here",
+    deadline=None,
+    derandomize=not os.environ.get("TEST_EXPLORE"),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("here")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the analysis before the first test, or every server of a test begins to."""
+    is_worker = hasattr(session.config, "workerinput")
+    if is_worker or session.config.option.collectonly or is_compiled():
+        return
+    sys.stderr.write("compiling the analysis, once on this machine: half a minute\n")
+    subprocess.run([sys.executable, "-m", "beacon_detect.control_plane.compile_ahead"], check=False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,7 +21,8 @@ from beacon_detect.control_plane.storage.store import CommittedBatch, Store
 from beacon_detect.control_plane.whitelist import Whitelist
 from beacon_detect.control_plane.working_set import WorkingSet
 from beacon_detect.records import SECOND, Kind
-from live_server import beacon, eventually, noise
+from live_server import beacon, noise
+from patience import PATIENCE, eventually
 from records_factory import make_header
 
 QUIET: dict[str, Any] = {"syslog": {"enabled": False}, "file": {"enabled": False}}
@@ -262,9 +263,9 @@ def test_requests_before_a_pass_share_it_and_later_ones_get_their_own(bench: Ben
     assert first is second
     bench.analyzer.start()
 
-    assert first.result(20).run >= 1
-    assert bench.analyzer.request().result(20).run > first.result().run
-    assert bench.analyzer.stop(10)
+    assert first.result(PATIENCE).run >= 1
+    assert bench.analyzer.request().result(PATIENCE).run > first.result().run
+    assert bench.analyzer.stop(PATIENCE)
 
 
 def test_the_interval_sets_the_pace(bench: Bench) -> None:
@@ -275,16 +276,16 @@ def test_the_interval_sets_the_pace(bench: Bench) -> None:
     bench.analyzer.reschedule()
 
     eventually(lambda: bench.analyzer.state().runs >= 3)
-    assert bench.analyzer.stop(10)
+    assert bench.analyzer.stop(PATIENCE)
 
 
 def test_a_request_that_waits_while_the_server_stops_is_told(bench: Bench) -> None:
     asked = bench.analyzer.request()
 
-    assert bench.analyzer.stop(1)
+    assert bench.analyzer.stop(PATIENCE)
 
     with pytest.raises(AnalysisFailedError, match="stopping"):
-        asked.result(1)
+        asked.result(PATIENCE)
 
 
 def test_records_that_arrive_during_passes_are_never_missed(bench: Bench) -> None:
@@ -295,10 +296,10 @@ def test_records_that_arrive_during_passes_are_never_missed(bench: Bench) -> Non
     sender.start()
     sender.join()
 
-    bench.analyzer.request().result(20)
+    bench.analyzer.request().result(PATIENCE)
 
     assert len(bench.analyzer.findings()) == 20
-    assert bench.analyzer.stop(10)
+    assert bench.analyzer.stop(PATIENCE)
 
 
 def test_a_return_after_silence_is_noted(bench: Bench) -> None:

@@ -309,4 +309,4 @@ def test_a_hundred_thousand_pairs_are_taken_in_seconds_not_minutes() -> None:
 
     assert len(group) == pairs
     assert len(group.batch.times) == pairs * each
-    assert time.perf_counter() - begin < 10  # measured: 0.2 s alone on the machine
+    assert time.perf_counter() - begin < 60  # measured: 0.2 s alone on the machine

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from live_server import LiveServer, beacon, eventually
+from live_server import LiveServer, beacon
+from patience import eventually
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from beacon_detect.control_plane.api.security import (
 )
 from beacon_detect.errors import ConfigError
 from live_server import LiveServer
+from patience import PATIENCE
 
 TOKEN = "t0k3n-of-the-tests"
 
@@ -173,7 +174,7 @@ def test_bodies_over_the_limit_are_refused_with_and_without_a_declared_length(
 
 
 def test_an_absurd_length_is_refused_before_a_byte_of_it_is_sent(guarded: LiveServer) -> None:
-    with socket.create_connection(("127.0.0.1", guarded.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=PATIENCE) as connection:
         connection.sendall(
             f"POST /api/v1/telemetry HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}"
             "\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n".encode()
@@ -183,7 +184,7 @@ def test_an_absurd_length_is_refused_before_a_byte_of_it_is_sent(guarded: LiveSe
 
 
 def test_a_client_that_hangs_up_leaves_no_fault_behind(guarded: LiveServer) -> None:
-    with socket.create_connection(("127.0.0.1", guarded.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=PATIENCE) as connection:
         connection.sendall(
             f"POST /api/v1/telemetry HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}"
             "\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\nabc".encode()
@@ -208,4 +209,4 @@ def test_a_body_that_trickles_in_is_not_waited_for(monkeypatch: pytest.MonkeyPat
                 pass
         assert stalled.value.status == 408
 
-    asyncio.run(asyncio.wait_for(read(), 5))
+    asyncio.run(asyncio.wait_for(read(), PATIENCE))
