@@ -44,7 +44,7 @@ GROUPS: dict[str, str] = {
 """The groups of features, in words for people."""
 
 RANDOM_SERIES = 8
-"""Random series compared with: enough for the first digit of a share (measured)."""
+"""Random series compared with; other ones would move a share by half a unit at most (measured)."""
 BACKGROUND_CHECK_INS = 200
 """Most check-ins of a background; bounds the time of one attribution to two tenths of a second."""
 _SEED = 20_261_124
