@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from beacon_detect.config import schema
 from beacon_detect.config.schema import parse_pair
-from beacon_detect.control_plane.whitelist import Networks, Whitelist, pack_addresses
+from beacon_detect.control_plane.whitelist import Networks, Whitelist, covering, pack_addresses
 
 # A small address space, so that entries and rows meet often; the mapped block and both ends included.
 V4 = st.sampled_from(["10.0.0.0", "10.0.0.1", "10.0.0.255", "10.1.0.0", "0.0.0.0", "255.255.255.255"])  # fmt: skip
@@ -67,6 +67,19 @@ def test_it_hides_exactly_what_a_naive_walk_over_all_entries_hides(
     hidden = Whitelist(config).hidden_text(src, dst, ports)
 
     assert hidden.tolist() == [naive(config, *row) for row in rows]
+
+
+@given(whitelists(), ADDRESS, ADDRESS, PORT)
+def test_the_entries_that_cover_a_pair_are_named_and_each_of_them_hides_it(
+    config: schema.Whitelist, src: str, dst: str, port: int
+) -> None:
+    named = [entry.split(" ", 1) for entry in covering(config, src, dst, port)]
+
+    assert bool(named) == naive(config, src, dst, port)
+    for setting, entry in named:
+        value = int(entry) if setting == "destination_ports" else entry
+        alone = schema.Whitelist(**{"destination_ports": []} | {setting: [value]})  # type: ignore[dict-item]
+        assert Whitelist(alone).hidden_text([src], [dst], [port]).tolist() == [True]
 
 
 @given(st.lists(networks(), max_size=8))

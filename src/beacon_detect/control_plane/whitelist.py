@@ -145,6 +145,30 @@ class Whitelist:
         return [finding for finding, hide in zip(rows, hidden, strict=True) if not hide]
 
 
+def covering(config: WhitelistConfig, src: str, dst: str, dst_port: int) -> list[str]:
+    """Return the entries that cover a pair as ``setting entry``, the first of each setting.
+
+    Walks the lists, so it is for one pair that somebody asks about.
+    """
+    source, destination = _packed(src), _packed(dst)
+    found = [
+        f"{name} {entry}"
+        for name, address in (("source_ips", source), ("destination_ips", destination))
+        if (entry := next((e for e in getattr(config, name) if _holds(e, address)), ""))
+    ]
+    if dst_port in config.destination_ports:
+        found.append(f"destination_ports {dst_port}")
+    for entry in config.pairs:
+        one, other, port = parse_pair(entry)
+        if (_packed(one), _packed(other), port) == (source, destination, dst_port):
+            return [*found, f"pairs {entry}"]
+    return found
+
+
+def _holds(entry: str, address: bytes) -> bool:
+    return any(first <= int.from_bytes(address) <= last for first, last in _ranges(entry))
+
+
 def _compile_pairs(entries: Iterable[str]) -> NDArray[np.bytes_]:
     """Return the sorted keys of ``source:destination:port`` entries."""
     parsed = [parse_pair(entry) for entry in entries]
