@@ -33,6 +33,7 @@ BEACON = {
     "dst_port": 443,
     "protocol": "TCP",
     "series": "connections",
+    "addresses": 1,
     "connections": 156,
     "interval_seconds": 60.0,
     "jitter": 0.02,

@@ -31,6 +31,30 @@ def test_columns_grow_for_ipv6(ask: Callable[..., Any], api: Any) -> None:
     assert f"{address}  8080" in second
 
 
+def test_a_rotating_destination_is_shown_by_name_with_its_addresses(
+    ask: Callable[..., Any], api: Any
+) -> None:
+    rotating = {"series": "name", "name": "cdn.example", "addresses": 8}
+    api.rows["beacons"][0] = api.rows["beacons"][0] | rotating
+    shown = ask("beacons").out
+    rows = list(csv.DictReader(io.StringIO(ask("beacons", "--csv").out)))
+
+    assert "cdn.example (8 addresses)  443" in shown
+    assert (rows[0]["dst_ip"], rows[0]["name"], rows[0]["addresses"]) == (
+        "203.0.113.50",
+        "cdn.example",
+        "8",
+    )
+
+
+def test_the_documented_columns_come_first_in_csv(ask: Callable[..., Any]) -> None:
+    head = ask("beacons", "--csv").out.splitlines()[0]
+
+    assert head.startswith(
+        "score,severity,src_ip,dst_ip,dst_port,protocol,connections,interval_seconds,process,"
+    )
+
+
 def test_filters_are_sent_to_the_api(ask: Callable[..., Any], api: Any) -> None:
     ask("beacons", "--min-score", "0.8", "--limit", "7")
     ask("beacons")

@@ -79,7 +79,7 @@ def one_pass(
         group(times),
         results(score, **(fields or {})),
         describe=lambda _pair_id: summary(**known),
-        explain=lambda measured, row: f"score {measured.score[row]}",
+        explain=lambda measured, row, events: f"score {measured.score[row]} of {events}",
         previous={previous.id: previous} if previous else {},
         threshold=0.5,
         now_ns=now,
@@ -105,7 +105,51 @@ def test_a_series_over_the_threshold_becomes_a_finding_with_all_that_is_known() 
     assert (finding.connections, finding.bytes_out, finding.bytes_in) == (10, 1000, 2000)
     assert (finding.process, finding.pid, finding.sensor) == ("implant", 4711, "sensor-1")
     assert (finding.detected_at, finding.updated_at) == (NOW, NOW)
-    assert finding.evidence == "score 0.9"
+    assert finding.evidence == "score 0.9 of connections"
+
+
+@pytest.mark.parametrize(
+    ("kind", "series", "addresses", "evidence"),
+    [
+        (1, "bursts", 1, "bursts inside open connections; score 0.9 of bursts"),
+        (2, "name", 8, "rotates over 8 addresses of c2.example; score 0.9 of connections"),
+        (3, "process", 8, "rotates over 8 addresses of c2.example; score 0.9 of connections"),
+        (2, "name", 1, "all services of c2.example together; score 0.9 of connections"),
+    ],
+)
+def test_what_is_not_the_connections_of_a_pair_is_said_so(
+    kind: int, series: str, addresses: int, evidence: str
+) -> None:
+    [finding] = judge(
+        group([NOW - i * MINUTE for i in reversed(range(10))], kind=kind),
+        results(0.9),
+        describe=lambda _pair_id: summary(name="c2.example", addresses=addresses),
+        explain=lambda measured, row, events: f"score {measured.score[row]} of {events}",
+        previous={},
+        threshold=0.5,
+        now_ns=NOW,
+    ).findings
+
+    assert (finding.series, finding.addresses, finding.evidence) == (series, addresses, evidence)
+
+
+def test_what_another_series_says_as_well_makes_no_new_finding_but_updates_an_old_one() -> None:
+    def told(previous: dict[str, Finding]) -> list[Finding]:
+        return judge(
+            group([NOW - i * MINUTE for i in reversed(range(10))]),
+            results(0.9),
+            describe=lambda _pair_id: summary(),
+            explain=lambda _results, _row, _events: "",
+            previous=previous,
+            threshold=0.5,
+            now_ns=NOW,
+            untold=np.array([True]),
+        ).findings
+
+    old = found(0.8)
+
+    assert told({}) == []
+    assert [finding.score for finding in told({old.id: old})] == [0.9]
 
 
 def test_a_series_below_the_threshold_is_no_finding() -> None:
@@ -130,7 +174,7 @@ def test_a_pair_past_retention_is_passed_over() -> None:
         group([1, 2]),
         results(0.9),
         describe=lambda _pair_id: None,
-        explain=lambda _results, _row: "",
+        explain=lambda _results, _row, _events: "",
         previous={},
         threshold=0.5,
         now_ns=NOW,
@@ -251,7 +295,7 @@ def test_findings_come_highest_score_first() -> None:
         SeriesGroup(np.arange(count, dtype=np.uint64), np.zeros(count, np.uint8), batch),
         measured,
         describe=lambda pair_id: summary(pair_id=pair_id),
-        explain=lambda _results, _row: "",
+        explain=lambda _results, _row, _events: "",
         previous={},
         threshold=0.5,
         now_ns=NOW,

@@ -19,7 +19,7 @@ CHANGED_SHARE = 0.2
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
-def evidence(results: Results, index: int) -> str:
+def evidence(results: Results, index: int, events: str = "connections") -> str:
     """Describe one row of the results.
 
     Parameters
@@ -28,6 +28,8 @@ def evidence(results: Results, index: int) -> str:
         What :func:`analyze` returned.
     index
         The row.
+    events
+        What the events of the series are.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def evidence(results: Results, index: int) -> str:
         low, high = results.second_low[index], results.second_high[index]
         parts.append(f"{int(results.second_count[index])} intervals within {_span(low, high)}")
     if results.connections_per_check_in[index] >= 1.5:
-        parts.append(f"{results.connections_per_check_in[index]:.1f} connections per check-in")
+        parts.append(f"{results.connections_per_check_in[index]:.1f} {events} per check-in")
     if results.episodes[index] > 1:
         parts.append(f"the best of {int(results.episodes[index])} episodes")
     return "; ".join(parts)

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from beacon_detect.cli.client import Client
-from beacon_detect.cli.formats import count, percent, reasons, seconds
+from beacon_detect.cli.formats import clean, count, percent, reasons, seconds
 from beacon_detect.cli.options import Number, severity_option, since_option
 from beacon_detect.cli.output import Column, Listing, Output, list_options, print_list
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from beacon_detect.cli.session import Session
+
+
+def destination(row: Mapping[str, Any]) -> str:
+    """Return where a finding goes: the address; of many, their name and how many there are."""
+    addresses = row.get("addresses", 1)
+    return clean(f"{row['name']} ({addresses} addresses)" if addresses > 1 else row["dst_ip"])
+
 
 BEACONS = Listing(
     "beacons",
@@ -20,7 +29,8 @@ BEACONS = Listing(
         Column("score", "SCORE", 8, percent),
         Column("severity", "SEVERITY", 12),
         Column("src_ip", "SOURCE IP", 20),
-        Column("dst_ip", "DEST IP", 20),
+        Column("", "DEST IP", 20, destination),
+        Column("dst_ip"),
         Column("dst_port", "PORT", 7),
         Column("protocol", "PROTO", 7),
         Column("connections", "CONNS", 10, count),
@@ -36,7 +46,7 @@ BEACONS = Listing(
                 "dominant_period_seconds", "configured_sleep_seconds", "false_alarm", "episodes",
                 "size_regularity", "cv", "first_seen", "last_seen", "detected_at", "state",
                 "executable", "pid", "container", "sensor", "name", "direction", "bytes_out",
-                "bytes_in", "whitelisted", "evidence", "id",
+                "bytes_in", "whitelisted", "evidence", "id", "addresses",
             ),
         ),
     ),

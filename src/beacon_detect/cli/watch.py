@@ -56,6 +56,12 @@ def _shortened(address: str) -> str:
     return f"{address[: half - 1]}…{address[-half:]}"
 
 
+def _short(column: Column) -> Column:
+    """Return a column that shows its addresses shortened."""
+    whole = column.show
+    return replace(column, show=lambda value: _shortened(whole(value)))
+
+
 _LAYOUTS = (
     _COLUMNS,
     *(
@@ -63,7 +69,7 @@ _LAYOUTS = (
         for number in range(len(_LEFT_AWAY) + 1)
     ),
     tuple(
-        replace(column, show=_shortened) if column.key in {"src_ip", "dst_ip"} else column
+        _short(column) if column.title in {"SOURCE IP", "DEST IP"} else column
         for column in _NARROW
         if column.key not in _LEFT_AWAY
     ),

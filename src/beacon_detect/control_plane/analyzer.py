@@ -3,7 +3,8 @@
 One thread runs all passes, so there is never more than one. A pass takes the
 touched series out of the working set, measures them in one call, judges them,
 and saves findings and alerts in one transaction; when anything fails, the
-series stay due for the next pass. Findings live in memory, bounded, and are
+series stay due for the next pass. Groups of pairs are looked at first, because
+what a group explains is not told once more for each of its pairs. Findings live in memory, bounded, and are
 read from the store at the start only.
 """
 
@@ -12,14 +13,15 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
 
 from beacon_detect.control_plane.detector import analysis_settings, judge
-from beacon_detect.control_plane.findings import Finding
+from beacon_detect.control_plane.group_scan import GroupScan
+from beacon_detect.control_plane.groups import Cover
 from beacon_detect.control_plane.periodic import Periodic
 from beacon_detect.control_plane.risk import weigh
 from beacon_detect.control_plane.storage import finding_store
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from beacon_detect.config.context import Context
     from beacon_detect.control_plane.alerts.manager import AlertManager
     from beacon_detect.control_plane.detector import Judgement
+    from beacon_detect.control_plane.findings import Finding
     from beacon_detect.control_plane.pairs import PairTable
     from beacon_detect.control_plane.storage.store import Store
     from beacon_detect.control_plane.whitelist import Whitelist
@@ -43,6 +46,9 @@ log = structlog.get_logger(__name__)
 
 CHUNK_EVENTS = 1_000_000
 """Events measured in one call: about 100 MB with all intermediate columns."""
+
+GROUP_CHUNK_EVENTS = 250_000
+"""Events of groups merged and measured in one call; merging holds each twice."""
 
 MAX_FINDINGS = 100_000
 """Findings kept; beyond it those of the lowest risk are dropped and counted."""
@@ -80,6 +86,15 @@ class AnalyzerState:
     """Pairs in the last pass."""
     last_error: str = ""
     findings_dropped: int = 0
+
+
+@dataclass(slots=True)
+class _Made:
+    """What a pass has made so far."""
+
+    pairs: int = 0
+    changed: list[Finding] = field(default_factory=list)
+    new: set[str] = field(default_factory=set)
 
 
 class Analyzer:
@@ -180,37 +195,72 @@ class Analyzer:
         """
         begin, clock = time.time_ns(), time.perf_counter()
         config = self._config()
-        pairs, changed, new = 0, list[Finding](), list[str]()
-        self._weigh_again(config, begin)
+        made = _Made()
+        try:
+            self._weigh_again(config, begin)
+            cover = self._look_at_groups(config, begin, made)
+            self._look_at_pairs(config, begin, cover, made)
+        except Exception as error:
+            self._note(begin, clock, made.pairs, failure=str(error) or type(error).__name__)
+            log.exception("pass failed", pairs=made.pairs)
+            raise AnalysisFailedError(f"the pass failed: {error}") from error
+        self._note(begin, clock, made.pairs)
+        return self._told(made, config.detection.alert_threshold)
+
+    def _look_at_groups(self, config: Config, now_ns: int, made: _Made) -> Cover:
+        """Judge the groups of the pairs with new records; return which pairs they explain."""
+        touched = self._working_set.take_touched()
+        columns = self._pairs.columns()
+        scan = GroupScan(
+            columns=columns,
+            pairs=self._pairs,
+            working_set=self._working_set,
+            settings=analysis_settings(config.detection),
+            threshold=config.detection.finding_threshold,
+            least_events=config.detection.min_connections,
+            series_length=config.control_plane.series_length,
+        )
+        try:
+            for groups in scan.pieces(touched, self._whitelist().hidden, GROUP_CHUNK_EVENTS):
+                self._keep(scan.judge(groups, self._findings, now_ns), config, now_ns, made)
+        except Exception:
+            self._working_set.touch(touched)
+            raise
+        # The working set knows of a batch a moment before the pair table does.
+        self._working_set.touch(np.setdiff1d(touched, columns.ids))
+        return Cover.of(self._findings.values(), columns, config.detection.finding_threshold)
+
+    def _look_at_pairs(self, config: Config, now_ns: int, cover: Cover, made: _Made) -> None:
+        """Judge the series of the pairs with new records."""
         while True:
             group = self._working_set.take_dirty(config.detection.min_connections, CHUNK_EVENTS)
             try:
-                judgement = self._judge(group, config, begin)
-                self._save(judgement.findings)
-            except Exception as error:
+                self._keep(self._judge(group, config, cover, now_ns), config, now_ns, made)
+            except Exception:
                 self._working_set.put_back(group)
-                self._note(begin, clock, pairs, failure=str(error) or type(error).__name__)
-                log.exception("pass failed", series=len(group))
-                raise AnalysisFailedError(f"the pass failed: {error}") from error
-            pairs += len(np.unique(group.pair_ids))
-            changed += judgement.findings
-            new += judgement.new
+                raise
+            made.pairs += len(np.unique(group.pair_ids))
             # Series that get records meanwhile are for the next pass.
             if len(group.batch.times) < CHUNK_EVENTS:
-                break
-        self._note(begin, clock, pairs)
-        return self._told(changed, set(new), config.detection.alert_threshold)
+                return
 
-    def _told(self, changed: list[Finding], new: set[str], threshold: float) -> Pass:
+    def _keep(self, judgement: Judgement, config: Config, now_ns: int, made: _Made) -> None:
+        """Weigh and save what was found."""
+        findings = weigh(judgement.findings, self._pairs, config.context, now_ns)
+        self._save(findings)
+        made.changed += findings
+        made.new |= set(judgement.new)
+
+    def _told(self, made: _Made, threshold: float) -> Pass:
         """Wake the alert channels, log the pass and return its account."""
         self._alerts.wake()
-        visible = self._whitelist().visible(changed)
+        visible = self._whitelist().visible(made.changed)
         state = self._state
         done = Pass(
             run=state.runs,
             pairs=state.pairs,
             beacons=len({f.pair_id for f in visible if f.current_risk >= threshold}),
-            new=[f.id for f in visible if f.id in new],
+            new=[f.id for f in visible if f.id in made.new],
             duration=state.last_duration,
         )
         log.info(
@@ -224,23 +274,20 @@ class Analyzer:
         )
         return done
 
-    def _judge(self, group: SeriesGroup, config: Config, now_ns: int) -> Judgement:
+    def _judge(self, group: SeriesGroup, config: Config, cover: Cover, now_ns: int) -> Judgement:
         # The detection core compiles and loads much; only a pass needs it.
         from beacon_detect.analysis import analyze, evidence
 
-        detection = config.detection
-        measured = analyze(group.batch, analysis_settings(detection))
-        judgement = judge(
+        measured = analyze(group.batch, analysis_settings(config.detection))
+        return judge(
             group,
             measured,
             describe=self._pairs.describe,
             explain=evidence,
             previous=self._findings,
-            threshold=detection.finding_threshold,
+            threshold=config.detection.finding_threshold,
             now_ns=now_ns,
-        )
-        return replace(
-            judgement, findings=weigh(judgement.findings, self._pairs, config.context, now_ns)
+            untold=cover.hides(group.pair_ids, measured.score),
         )
 
     def _weigh_again(self, config: Config, now_ns: int) -> None:

@@ -29,10 +29,14 @@ if TYPE_CHECKING:
     from beacon_detect.control_plane.pairs import PairSummary
     from beacon_detect.control_plane.working_set import SeriesGroup
 
+    Explain = Callable[[Results, int, str], str]
+
 
 SERIES_NAMES: dict[SeriesKind, SeriesName] = {
     SeriesKind.CONNECTIONS: "connections",
     SeriesKind.BURSTS: "bursts",
+    SeriesKind.NAME: "name",
+    SeriesKind.PROCESS: "process",
 }
 
 
@@ -62,10 +66,11 @@ def judge(
     results: Results,
     *,
     describe: Callable[[int], PairSummary | None],
-    explain: Callable[[Results, int], str],
+    explain: Explain,
     previous: Mapping[str, Finding],
     threshold: float,
     now_ns: int,
+    untold: NDArray[np.bool_] | None = None,
 ) -> Judgement:
     """Return the findings of one pass.
 
@@ -74,20 +79,24 @@ def judge(
     group, results
         The series analyzed and one row of measurements for each.
     describe
-        Gives the summary of a pair; None when it was forgotten (past retention).
+        Gives the summary of a pair or group; None when it was forgotten (past retention).
     explain
-        Gives the evidence sentence of a row.
+        Gives the evidence sentence of a row, and is told what its events are.
     previous
         All findings so far, by id.
     threshold
         Score from which a series is kept as a finding.
     now_ns
         Wall time of the pass.
+    untold
+        Rows that may bring an old finding up to date but make no new one, because
+        another series says the same.
     """
     ids = finding_ids(group.pair_ids, group.kinds)
     scored = results.abstained == 0
     beacon = scored & (results.score >= threshold)
-    rows = np.flatnonzero(beacon | np.fromiter((i in previous for i in ids), np.bool_, len(ids)))
+    known = np.fromiter((i in previous for i in ids), np.bool_, len(ids))
+    rows = np.flatnonzero(known | (beacon if untold is None else beacon & ~untold))
     findings, new = [], []
     for row in rows.tolist():
         old = previous.get(ids[row])
@@ -95,20 +104,21 @@ def judge(
         if summary is None:
             continue
         times = group.batch.times[group.batch.offsets[row] : group.batch.offsets[row + 1]]
-        measured = _measured(results, row, explain) if beacon[row] else {}
+        series = SERIES_NAMES[SeriesKind(int(group.kinds[row]))]
+        measured = _measured(results, row, explain, series, summary) if beacon[row] else {}
         if scored[row]:
             measured["current_score"] = float(results.score[row])
         if old is None:
             new.append(ids[row])
-            old = _first_sight(
-                ids[row], SERIES_NAMES[SeriesKind(int(group.kinds[row]))], summary, measured, now_ns
-            )
+            old = _first_sight(ids[row], series, summary, measured, now_ns)
         findings.append(_updated(old, summary, measured, times, now_ns))
     findings.sort(key=lambda finding: -finding.score)
     return Judgement(findings, new)
 
 
-def _measured(results: Results, row: int, explain: Callable[[Results, int], str]) -> dict[str, Any]:
+def _measured(
+    results: Results, row: int, explain: Explain, series: SeriesName, summary: PairSummary
+) -> dict[str, Any]:
     """Return what a row of the results says about a beacon."""
     numbers = {
         name: float(getattr(results, name)[row])
@@ -122,8 +132,20 @@ def _measured(results: Results, row: int, explain: Callable[[Results, int], str]
         "missed": int(results.missed[row]),
         "episodes": int(results.episodes[row]),
         "size_regularity": float(min(results.size_out[row], results.size_in[row])),
-        "evidence": explain(results, row),
+        "evidence": _where(series, summary)
+        + explain(results, row, "bursts" if series == "bursts" else "connections"),
     }
+
+
+def _where(series: SeriesName, summary: PairSummary) -> str:
+    """Begin the evidence of what is not simply the connections of a pair."""
+    if series == "connections":
+        return ""
+    if series == "bursts":
+        return "bursts inside open connections; "
+    if summary.addresses > 1:
+        return f"rotates over {summary.addresses} addresses of {summary.name}; "
+    return f"all services of {summary.name} together; "
 
 
 def _first_sight(
@@ -183,6 +205,7 @@ def _updated(
         container=summary.container or old.container,
         sensor=summary.sensor or old.sensor,
         name=summary.name or old.name,
+        addresses=max(old.addresses, summary.addresses),
         direction=summary.direction or old.direction,
         **measured,
     )

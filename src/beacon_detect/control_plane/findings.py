@@ -1,4 +1,4 @@
-"""The finding: the verdict on one series of a pair, with the evidence behind it.
+"""The finding: the verdict on one series of a pair or a group of pairs, with its evidence.
 
 One typed record crosses the borders between detector, store, alert manager
 and API. It keeps the highest score ever reached beside the last one, so that
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from beacon_detect.context import Adjustment
 
-SeriesName = Literal["connections", "bursts"]
+SeriesName = Literal["connections", "bursts", "name", "process"]
 State = Literal["active", "silent"]
 
 SILENT_AFTER_INTERVALS = 5.0
@@ -38,10 +38,13 @@ class Finding:
     id: str
     """16 hexadecimal digits, the same for the same series for ever (see :func:`finding_ids`)."""
     pair_id: int
+    """The pair, or the key of the group of pairs."""
     series: SeriesName
-    """Which events were judged: the connections of the pair, or bursts inside them."""
+    """Which events were judged: the connections of a pair, the bursts inside them, or all activity
+    of a source (``name``) or of a program (``process``) towards one destination name."""
     src: str
     dst: str
+    """The address; of a group, that of its busiest pair."""
     dst_port: int
     protocol: str
     """``TCP``, ``UDP``, ``ICMP``, ``ICMPV6`` or the protocol's number."""
@@ -102,6 +105,8 @@ class Finding:
     sensor: str = ""
     name: str = ""
     """Name of the destination, where a sensor learned one."""
+    addresses: int = 1
+    """Destination addresses that the series is spread over."""
     direction: str = ""
     """``outbound``, ``inbound`` or empty, seen from the sensor."""
     evidence: str = ""

@@ -99,10 +99,20 @@ def test_the_sentence_of_a_returned_finding_names_the_silence() -> None:
         ({"dst": "2001:db8::7", "name": ""}, "calls [2001:db8::7]:443/TCP every"),
         ({"protocol": "ICMP", "dst_port": 0, "name": ""}, "calls 203.0.113.50 by ICMP every"),
         ({"process": ""}, "10.0.0.100 calls"),
+        (
+            {"addresses": 8, "dst": "203.0.113.50"},
+            "curl on 10.0.0.100 calls cdn.example:443/TCP (8 addresses) every",
+        ),
     ],
 )
 def test_titles_read_well_for_every_protocol(changes: dict[str, Any], place: str) -> None:
     assert place in document(**changes)["title"]
+
+
+def test_bursts_are_not_called_connections() -> None:
+    told = document(series="bursts", connections=1)["message"]
+
+    assert "every 60 s, bursts inside 1 connection since 2026" in told
 
 
 def test_the_page_shows_the_document_as_it_is() -> None:

@@ -63,7 +63,7 @@ def test_unknown_columns_are_refused(filled: Store) -> None:
 
 @pytest.mark.parametrize("limit", [1, 30, 100, 1000])
 def test_a_series_is_the_newest_in_the_order_of_time(filled: Store, limit: int) -> None:
-    table = filled.series(PAIR, "connections", limit)
+    table = filled.series([PAIR], "connections", limit)
 
     expected = [BASE_TIME + n * 60 * SECOND for n in range(240)][-limit:]
     assert table["time"].to_pylist() == expected
@@ -74,6 +74,25 @@ def test_a_series_holds_its_own_kind_only(store: Store) -> None:
     origins = [0, 0, 0, 0, 0, Origin.SNAPSHOT]
     store.append(make_header(), make_records(kind=kinds, origin=origins)).result()
 
-    assert store.series(PAIR, "connections", 9)["kind"].to_pylist() == [Kind.START, Kind.CONNECTION]
-    assert store.series(PAIR, "bursts", 9)["kind"].to_pylist() == [Kind.BURST]
-    assert store.series(1, "bursts", 9).num_rows == 0
+    assert store.series([PAIR], "connections", 9)["kind"].to_pylist() == [
+        Kind.START,
+        Kind.CONNECTION,
+    ]
+    assert store.series([PAIR], "bursts", 9)["kind"].to_pylist() == [Kind.BURST]
+    assert store.series([1], "bursts", 9).num_rows == 0
+
+
+def test_a_series_of_several_pairs_is_one_in_the_order_of_time(store: Store) -> None:
+    dst = ["203.0.113.1", "203.0.113.2", "203.0.113.3"] * 4
+    kinds = [Kind.START, Kind.BURST, Kind.START] * 4
+    table = make_records(kind=kinds, dst=dst)
+    store.append(make_header(), table).result()
+    pairs = table_pair_ids(table)[:2]
+
+    found = store.series(pairs, "name", 9)
+
+    assert found["time"].to_pylist() == [
+        BASE_TIME + n * 60 * SECOND for n in range(12) if n % 3 < 2
+    ]
+    assert store.series(pairs, "process", 3)["time"].to_pylist() == found["time"].to_pylist()[-3:]
+    assert store.series([], "name", 9).num_rows == 0

@@ -159,6 +159,7 @@ def _finding_fields(finding: Finding) -> dict[str, Any]:
     return {
         "pair_id": str(finding.pair_id),
         "series": finding.series,
+        "addresses": finding.addresses,
         "src_ip": finding.src,
         "dst_ip": finding.dst,
         "dst_port": finding.dst_port,
@@ -209,6 +210,10 @@ def _contact(finding: Finding) -> str:
 
 def _service(finding: Finding) -> str:
     """Return the destination: address, port where the protocol has one, name where known."""
+    if finding.addresses > 1:
+        return (
+            f"{finding.name}:{finding.dst_port}/{finding.protocol} ({finding.addresses} addresses)"
+        )
     if finding.protocol.startswith("ICMP"):
         place = f"{finding.dst} by {finding.protocol}"
     elif ":" in finding.dst:
@@ -233,9 +238,17 @@ def _sentence(finding: Finding, kind: AlertKind, before: str, silence: float) ->
     }[kind]
     return (
         f"{who} {why}: it calls {_service(finding)} every {plain_duration(finding.interval)}, "
-        f"{finding.connections} connections since {rfc3339(finding.first_seen)[:19]}Z, "
+        f"{_activity(finding)} since {rfc3339(finding.first_seen)[:19]}Z, "
         f"{_verdict(finding)}, seen by sensor {finding.sensor or '-'}."
     )
+
+
+def _activity(finding: Finding) -> str:
+    """Return what was counted."""
+    connections = (
+        "1 connection" if finding.connections == 1 else f"{finding.connections} connections"
+    )
+    return f"bursts inside {connections}" if finding.series == "bursts" else connections
 
 
 def _verdict(finding: Finding) -> str:

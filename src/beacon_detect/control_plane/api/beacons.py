@@ -18,6 +18,7 @@ from beacon_detect.control_plane.api.parameters import (
     since_ns,
 )
 from beacon_detect.control_plane.findings import Finding
+from beacon_detect.control_plane.groups import pairs_behind
 from beacon_detect.errors import NotFoundError
 from beacon_detect.records import SECOND
 
@@ -87,7 +88,8 @@ def show_beacon(
 def _series(finding: Finding, system: System) -> tuple[list[float], list[float]]:
     """Return the newest event times of a finding and the intervals between them, in seconds."""
     limit = system.settings.running.control_plane.series_length
-    table = system.store.series(finding.pair_id, finding.series, limit)
+    pairs = pairs_behind(finding, system.pairs.columns())
+    table = system.store.series(pairs.tolist(), finding.series, limit)
     times = np.asarray(table.column("time")) / SECOND
     intervals = np.diff(np.asarray(table.column("series_time"))) / SECOND
     return times.tolist(), intervals.tolist()

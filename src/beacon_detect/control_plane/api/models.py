@@ -59,7 +59,11 @@ class Beacon(Answer):
     dst_ip: str
     dst_port: int
     protocol: str
-    series: Literal["connections", "bursts"]
+    series: Literal["connections", "bursts", "name", "process"] = Field(
+        description="What was judged: the connections of a pair, bursts inside them, or all"
+        " activity of a source (name) or program (process) towards one destination name"
+    )
+    addresses: int = Field(description="Destination addresses that the series is spread over")
     connections: int
     interval_seconds: float
     jitter: float = Field(description="Spread of the intervals as a fraction of the interval")
@@ -113,7 +117,7 @@ class Beacon(Answer):
 
 
 _SAME_IN_FINDING = (
-    "id", "score", "current_score", "risk", "severity", "false_alarm", "episodes", "size_regularity", "dst_port", "protocol", "series", "connections",
+    "id", "score", "current_score", "risk", "severity", "false_alarm", "episodes", "size_regularity", "dst_port", "protocol", "series", "addresses", "connections",
     "jitter", "cv", "base_score", "cv_score", "periodicity_score", "jitter_score", "check_ins",
     "connections_per_check_in", "process", "executable", "pid", "container", "sensor", "name",
     "direction", "bytes_out", "bytes_in", "evidence",

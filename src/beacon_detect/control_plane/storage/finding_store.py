@@ -40,6 +40,7 @@ _ADDED = {
     "false_alarm": "DOUBLE DEFAULT 1",
     "episodes": "BIGINT DEFAULT 0",
     "size_regularity": "DOUBLE DEFAULT 0",
+    "addresses": "BIGINT DEFAULT 1",
 }
 """Columns that version 2 added."""
 

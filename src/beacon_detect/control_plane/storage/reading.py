@@ -9,18 +9,19 @@ even while a roll moves it. Limit: a reader that stops half-way must be closed
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from beacon_detect.control_plane.storage import segments
 from beacon_detect.control_plane.storage.schema import RECORD_COLUMNS
 from beacon_detect.records import Kind, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import duckdb
     import pyarrow as pa
 
+    from beacon_detect.control_plane.findings import SeriesName
     from beacon_detect.control_plane.storage.database import Database
     from beacon_detect.control_plane.storage.segments import SegmentFiles
 
@@ -33,6 +34,7 @@ _CHECK_INS: dict[str, str] = {
     "connections": f"kind IN ({Kind.START}, {Kind.CONNECTION}) AND origin = {Origin.OPENED}",
     "bursts": f"kind = {Kind.BURST}",
 }
+_CHECK_INS |= dict.fromkeys(("name", "process"), " OR ".join(_CHECK_INS.values()))
 
 
 @contextlib.contextmanager
@@ -76,15 +78,17 @@ def scan(
 def series(
     database: Database,
     files: SegmentFiles,
-    pair_id: int,
-    kind: Literal["connections", "bursts"],
+    pair_ids: Iterable[int],
+    kind: SeriesName,
     limit: int,
 ) -> pa.Table:
-    """Return the newest check-ins of a pair in the order of time."""
-    check_ins = f"pair_id = $pair_id AND {_CHECK_INS[kind]}"
+    """Return the newest check-ins of a pair, or of the pairs of a group, in the order of time."""
+    # Written out, the ids reach the statistics of the files, which are sorted by pair.
+    ids = ", ".join(str(int(pair_id)) for pair_id in pair_ids) or "NULL"
+    check_ins = f"pair_id IN ({ids}) AND ({_CHECK_INS[kind]})"
     columns = ", ".join(name for name, _ in RECORD_COLUMNS)
     with _snapshot(database, files) as (cursor, listed):
-        parameters: dict[str, Any] = {"pair_id": pair_id, "limit": limit}
+        parameters: dict[str, Any] = {"limit": limit}
         one = f"SELECT {columns} FROM {{}} WHERE {check_ins}"  # noqa: S608 - constants of ours
         records = one.format("record")
         if listed:

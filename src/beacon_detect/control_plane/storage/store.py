@@ -9,7 +9,7 @@ time has the folder open.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from beacon_detect.control_plane.storage import (
     alert_store,
@@ -36,13 +36,14 @@ from beacon_detect.control_plane.storage.writer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
     import duckdb
     import pyarrow as pa
 
+    from beacon_detect.control_plane.findings import SeriesName
     from beacon_detect.wire import BatchHeader
 
 __all__ = [
@@ -152,9 +153,9 @@ class Store:
         """Yield the stored records dated ``since_ns`` (wall ns) or later, in pieces."""
         return reading.scan(self._database, self._files, since_ns, columns)
 
-    def series(self, pair_id: int, kind: Literal["connections", "bursts"], limit: int) -> pa.Table:
-        """Return the newest ``limit`` check-ins of a pair in the order of time."""
-        return reading.series(self._database, self._files, pair_id, kind, limit)
+    def series(self, pair_ids: Iterable[int], kind: SeriesName, limit: int) -> pa.Table:
+        """Return the newest ``limit`` check-ins of one or more pairs in the order of time."""
+        return reading.series(self._database, self._files, pair_ids, kind, limit)
 
     def long_connections(self, least_ns: int, now_ns: int) -> pa.Table:
         """Return connections of at least ``least_ns``, longest first, as of ``now_ns`` (wall)."""
