@@ -57,7 +57,7 @@ def test_directions_states_and_ports(read: Callable, changes: dict, expected: tu
 
 def test_what_is_no_ip_flow_is_counted(read: Callable) -> None:
     arp = row(proto="arp", src="00:11:22:33:44:55", sport="", dport="")
-    reading = read(HEADER + arp + row(dport="https") + row())
+    reading = read(HEADER + arp + row(dport="no-such-service") + row())
 
     assert len(reading.rows) == 1
     assert reading.problems.total == 2
@@ -68,6 +68,22 @@ def test_the_pieces_of_a_connection_are_one(read: Callable) -> None:
     (found,) = read(HEADER + "".join(pieces)).rows
 
     assert found["bytes_out"] == 6 * 300
+
+
+def test_ports_may_be_the_names_of_services(read: Callable) -> None:
+    assert read(HEADER + row(dport="https")).rows[0]["dst_port"] == 443
+
+
+def test_fields_may_be_spelled_as_ra_is_asked_for_them(read: Callable) -> None:
+    text = (
+        "pkSeqID,stime,flgs,proto,saddr,sport,daddr,dport,pkts,bytes,state,ltime,dur,spkts,sbytes,dpkts,dbytes\n"
+        "1,1526344121.18,e,udp,192.168.100.149,5000,192.168.100.3,0x0303,6,600,CON,1526344131.18,10,4,100,2,500\n"
+    )
+    (found,) = read(text).rows
+
+    assert (found["time"], found["dst_port"]) == (1_526_344_121_180_000_000, 0x303)
+    assert (found["bytes_out"], found["bytes_in"]) == (100, 500)
+    assert (found["packets_out"], found["packets_in"]) == (4, 2)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

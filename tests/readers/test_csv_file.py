@@ -48,6 +48,40 @@ def test_synonyms_and_delimiters_are_understood(read: Callable, header: str) -> 
     assert reading.rows[0]["time"] == 1_767_225_601_000_000_000
 
 
+ROW = "1700000000,10.0.0.5,192.0.2.7"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# written by a script\n\n# twice\nts,src,dst\n" + ROW,
+        "ts src dst\n" + ROW.replace(",", " "),
+        "ts , src , dst\n" + ROW.replace(",", " , "),
+        "\ufeffts,src,dst\r\n" + ROW + "\r\n",
+        "date,time,src,dst\n2023-11-14,22:13:20,10.0.0.5,192.0.2.7",
+        "ts,src,dst\n14/11/2023 10:13:20 PM,10.0.0.5,192.0.2.7\n",
+    ],
+)
+def test_what_scripts_and_spreadsheets_make_of_a_file_is_understood(
+    read: Callable, text: str
+) -> None:
+    reading = read(text)
+
+    assert [(r["time"], r["src"], r["dst"]) for r in reading.rows] == [
+        (1_700_000_000_000_000_000, "10.0.0.5", "192.0.2.7")
+    ]
+    assert reading.problems.total == 0
+
+
+def test_durations_have_the_unit_of_their_tool(read: Callable) -> None:
+    for name, value in (("Flow Duration", "1500000"), ("event.duration", "1500000000"), ("dur", "1.5")):  # fmt: skip
+        assert read(f"ts,src,dst,{name}\n{ROW},{value}\n").rows[0]["duration"] == 1_500_000_000
+
+
+def test_a_table_that_is_padded_for_people_is_not_taken_for_csv(read: Callable) -> None:
+    assert read("Date first  Src  Dst\n2023-11-14  10.0.0.5  192.0.2.7\n").reader == ""
+
+
 def test_columns_can_be_named_by_the_user(read: Callable) -> None:
     reading = read(
         "wann,von,nach\n1700000000,1.1.1.1,2.2.2.2\n",

@@ -25,7 +25,16 @@ def test_a_flow_is_a_connection(read: Callable) -> None:
     assert reading.reader == "joy"
     assert (row["time"], row["duration"]) == (1_541_934_004_500_000_000, 750_000_000)
     assert (row["bytes_out"], row["bytes_in"], row["packets_out"]) == (90, 39, 3)
-    assert reading.problems.counts == {"no flow": 1}
+    assert reading.problems.total == 0
+    assert reading.problems.useless == {"lines of Joy's settings": 1}
+
+
+def test_older_spellings_are_the_same_flow(read: Callable) -> None:
+    names = {"time_start": "ts", "time_end": "te", "bytes_out": "ob", "bytes_in": "ib", "num_pkts_out": "op"}  # fmt: skip
+    old = {names.get(key, key): value for key, value in FLOW.items()}
+    (row,), (expected,) = read(json.dumps(old)).rows, read(json.dumps(FLOW)).rows
+
+    assert row == expected
 
 
 def test_a_server_as_source_is_turned_round(read: Callable) -> None:

@@ -54,6 +54,32 @@ def test_requests_are_bursts_and_names_are_found(read: Callable) -> None:
     assert [(n["name"], n["dst_port"]) for n in reading.names] == [("c2.example.com", 443)] * 2
 
 
+def netflow(turned: bool = False, size: int = 100) -> dict[str, Any]:
+    ends = BASE if not turned else BASE | {
+        "src_ip": BASE["dest_ip"], "src_port": 443, "dest_ip": BASE["src_ip"], "dest_port": 40_000,
+    }  # fmt: skip
+    piece = {"pkts": 3, "bytes": size, "start": STAMP, "end": "2021-06-06T15:59:48.457984+0200"}
+    return ends | {"event_type": "netflow", "netflow": piece}
+
+
+def test_netflow_events_are_connections_where_flows_are_not_logged(read: Callable) -> None:
+    (row,) = read(lines(TLS, netflow(), netflow(turned=True, size=7))).rows
+
+    assert (row["src"], row["dst_port"]) == ("192.168.1.132", 443)
+    assert (row["bytes_out"], row["bytes_in"], row["duration"]) == (100, 7, 2_000_000_000)
+
+
+def test_netflow_events_do_not_count_flows_twice(read: Callable) -> None:
+    assert len(read(lines(netflow(), FLOW, netflow(turned=True))).rows) == 1
+
+
+def test_quic_names_its_destination(read: Callable) -> None:
+    quic = BASE | {"event_type": "quic", "proto": "UDP", "quic": {"sni": "h3.example.com"}}
+    (name,) = read(lines(quic)).names
+
+    assert (name["name"], name["dst_port"], name["protocol"]) == ("h3.example.com", 443, 17)
+
+
 DNS_SHAPES: list[dict[str, Any]] = [
     {"type": "answer", "rrname": "c2.example.com", "rrtype": "A", "rdata": "192.0.2.9"},
     {"type": "answer", "version": 2, "rrname": "c2.example.com", "grouped": {"A": ["192.0.2.9"]}},

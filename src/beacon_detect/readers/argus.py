@@ -37,9 +37,26 @@ if TYPE_CHECKING:
 _TYPES = {
     "StartTime": "text", "Dur": "float", "Proto": "text", "SrcAddr": "text", "Sport": "text",
     "Dir": "text", "DstAddr": "text", "Dport": "text", "State": "text", "TotPkts": "float",
-    "TotBytes": "float", "SrcBytes": "float", "SrcPkts": "float",
+    "TotBytes": "float", "SrcBytes": "float", "SrcPkts": "float", "DstBytes": "float",
+    "DstPkts": "float",
 }  # fmt: skip
-REQUIRED = {"StartTime", "SrcAddr", "DstAddr", "Proto", "Dir"}
+REQUIRED = {"StartTime", "SrcAddr", "DstAddr", "Proto"}
+_SPELLINGS = {
+    "stime": "StartTime", "dur": "Dur", "proto": "Proto", "saddr": "SrcAddr", "sport": "Sport",
+    "dir": "Dir", "daddr": "DstAddr", "dport": "Dport", "state": "State", "pkts": "TotPkts",
+    "bytes": "TotBytes", "sbytes": "SrcBytes", "spkts": "SrcPkts", "dbytes": "DstBytes",
+    "dpkts": "DstPkts",
+}  # fmt: skip
+"""The fields as ``ra -s`` names them -> their titles."""
+_SERVICES = {
+    "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68,
+    "tftp": 69, "http": 80, "kerberos": 88, "pop3": 110, "sunrpc": 111, "ntp": 123,
+    "epmap": 135, "netbios-ns": 137, "netbios-dgm": 138, "netbios-ssn": 139, "imap2": 143,
+    "imap": 143, "snmp": 161, "snmp-trap": 162, "bgp": 179, "ldap": 389, "https": 443,
+    "microsoft-ds": 445, "submission": 587, "ldaps": 636, "imaps": 993, "pop3s": 995,
+    "mysql": 3306, "ms-wbt-server": 3389, "postgresql": 5432, "mdns": 5353, "http-alt": 8080,
+}  # fmt: skip
+"""Ports by the names that ``ra`` prints for them unless told ``-n`` (IANA)."""
 
 
 class ArgusReader:
@@ -51,7 +68,8 @@ class ArgusReader:
     def matches(self, head: bytes) -> bool:
         """Say whether the first line has Argus's column names."""
         lines = first_lines(head, 1)
-        return bool(lines) and set(lines[0].decode("utf-8", "replace").split(",")) >= REQUIRED
+        names = lines[0].decode("utf-8", "replace").split(",") if lines else []
+        return set(_spelled(names)) >= REQUIRED and not {"StartTime", "saddr"}.isdisjoint(names)
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield connections."""
@@ -62,13 +80,19 @@ class ArgusReader:
             block = whole
             if layout is None:
                 header, _, rest = block.data.partition(b"\n")
-                names = header.decode("utf-8", "replace").strip().split(",")
+                names = _spelled(header.decode("utf-8", "replace").strip().split(","))
                 types = {name: _TYPES[name] for name in names if name in _TYPES}
                 layout = Layout(names, types, quoted=False)
                 block = LineBlock(rest, block.first_line + 1)
             if block.data:
                 rows = parse_block(block, layout, source.label, problems)
                 yield from pieces.chunks(_flows(rows, addresses, source.label, problems))
+
+
+def _spelled(names: list[str]) -> list[str]:
+    """Return the columns under Argus's titles, each once."""
+    titles = [_SPELLINGS.get(name.strip(), name.strip()) for name in names]
+    return [f"{name}#{i}" if name in titles[:i] else name for i, name in enumerate(titles)]
 
 
 def _flows(rows: Rows, addresses: AddressParser, label: str, problems: Problems) -> Flows:
@@ -87,15 +111,15 @@ def _flows(rows: Rows, addresses: AddressParser, label: str, problems: Problems)
         "a port is out of range": (src_port >= 0) & (dst_port >= 0),
     }
     valid = drop_invalid(checks, rows.lines, label, problems)
-    sent, packets = (_counts(table, name) for name in ("SrcBytes", "SrcPkts"))
+    sent, received = _both_ways(table, "Bytes")
+    packets, answers = _both_ways(table, "Pkts")
     flows = Flows(
         time=time, src=src, dst=dst, src_port=src_port, dst_port=dst_port, protocol=protocol,
         valid=valid, duration=durations_to_ns(table["Dur"]) if "Dur" in table.column_names else None,
-        bytes_out=sent, bytes_in=np.maximum(_counts(table, "TotBytes") - sent, 0),
-        packets_out=packets, packets_in=np.maximum(_counts(table, "TotPkts") - packets, 0),
+        bytes_out=sent, bytes_in=received, packets_out=packets, packets_in=answers,
         origin=_origin(table, protocol),
     )  # fmt: skip
-    return _opener_first(flows, table["Dir"])
+    return _opener_first(flows, table["Dir"]) if "Dir" in table.column_names else flows
 
 
 def _times(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -107,6 +131,14 @@ def _times(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.bool_
     if pc.all(pc.match_substring_regex(texts, r"^\s*\d+(\.\d*)?\s*$")).as_py():
         return seconds_to_ns(floats(pc.utf8_trim_whitespace(texts).cast(pa.float64())))
     return text_to_ns(texts)
+
+
+def _both_ways(table: pa.Table, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the source's and the destination's count, of which Argus may print one and the sum."""
+    sent = _counts(table, f"Src{what}")
+    if f"Dst{what}" in table.column_names:
+        return sent, _counts(table, f"Dst{what}")
+    return sent, np.maximum(_counts(table, f"Tot{what}") - sent, 0)
 
 
 def _counts(table: pa.Table, name: str) -> NDArray[np.int64]:
@@ -130,7 +162,7 @@ def _port(text: str | None) -> int:
     try:
         number = int(text, 0)
     except ValueError:
-        return -1
+        return _SERVICES.get(text.strip(), -1)
     return number if 0 <= number <= 65_535 else -1
 
 

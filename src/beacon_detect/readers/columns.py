@@ -66,6 +66,7 @@ def name_schema() -> pa.Schema:
 
 def packed_address(text: str | None) -> bytes | None:
     """Return the 16-byte form of an address in text, or None when it is none."""
+    text = (text or "").strip()
     if not text:
         return None
     try:

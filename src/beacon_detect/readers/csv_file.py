@@ -39,6 +39,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "ts": (
         "ts", "time", "timestamp", "starttime", "start", "stime", "firstseen", "first", "datetime",
         "date", "flowstart", "starttimestamp", "flowstartmilliseconds", "eventtime", "timestart",
+        "timegenerated", "timegeneratedutc", "tsstart", "begin", "eventstart",
     ),
     "src": (
         "src", "srcip", "sourceip", "source", "srcaddr", "sourceaddress", "saddr", "sa", "idorigh",
@@ -51,41 +52,70 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "destinationaddress", "idresph", "resph", "ipdst", "serverip", "server", "dip",
         "destinationipv4address", "destaddress", "dstipaddress",
     ),
-    "dport": ("dport", "dstport", "destport", "destinationport", "dp", "idrespp", "respp", "dpt",
+    "dport": ("dport", "dsport", "dstport", "destport", "destinationport", "dp", "idrespp", "respp", "dpt",
               "port", "destinationtransportport"),
     "proto": ("proto", "protocol", "pr", "prot", "ipproto", "transport", "protocolidentifier"),
     "orig_bytes": ("origbytes", "bytesout", "outbytes", "sentbytes", "bytessent", "srcbytes",
-                   "sbytes", "bytestoserver", "ibyt", "bytes", "totbytes", "totalbytes"),
+                   "sbytes", "sourcebytes", "bytestoserver", "totlenfwdpkts", "totallengthoffwdpackets",
+                   "ibyt", "bytes", "totbytes", "totalbytes"),
     "resp_bytes": ("respbytes", "bytesin", "inbytes", "receivedbytes", "bytesreceived", "rcvdbytes",
-                   "dstbytes", "dbytes", "bytestoclient", "obyt", "revbytes"),
-    "duration": ("duration", "dur", "td", "flowduration", "elapsed", "durationseconds"),
+                   "dstbytes", "dbytes", "destinationbytes", "bytestoclient", "totlenbwdpkts",
+                   "totallengthofbwdpackets", "obyt", "revbytes"),
+    "duration": ("duration", "dur", "td", "elapsed", "durationseconds", "elapsedtimesec",
+                 "flowduration", "flowdurationmilliseconds", "eventduration", "durationms"),
     "name": ("name", "host", "hostname", "sni", "servername", "domain", "fqdn", "desthost",
              "destinationhostname"),
 }  # fmt: skip
 """Our column (the names of ``--map``) -> spellings found in files, letters and digits only."""
 
 REQUIRED = ("ts", "src", "dst")
+_UNITS = {"flowduration": 1e-6, "flowdurationmilliseconds": 1e-3, "durationms": 1e-3,
+          "eventduration": 1e-9}  # fmt: skip
+"""Seconds of one unit of a duration: CICFlowMeter's, IPFIX's, and the Elastic Common Schema's."""
 _DELIMITERS = (",", "\t", ";", "|")
+_HEADER_LINES = 10
+"""A header may come behind comments and empty lines, but not later than this."""
 _NULLS = ("", "-", "null", "NULL", "None", "nan", "NaN", "N/A", "n/a")
+_CLOCK = re.compile(rb"\d{1,2}:\d{2}")
 _NUMBER = re.compile(rb"^\s*\"?[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\"?\s*$")
 
 
 def split_header(line: bytes) -> tuple[list[str], str]:
     """Return the column names of a header line and its delimiter."""
     text = line.decode("utf-8", "replace").lstrip("#").strip()
-    delimiter = max(_DELIMITERS, key=text.count)
+    # A space is part of names, too, unless nothing else is there to tell them apart.
+    delimiter = max(_DELIMITERS, key=text.count) if any(map(text.count, _DELIMITERS)) else " "
     return [column.strip().strip('"').strip() for column in text.split(delimiter)], delimiter
 
 
 def find_columns(names: list[str], chosen: Mapping[str, str]) -> dict[str, str]:
     """Return our column -> the file's column, by ``--map`` first, by synonym otherwise."""
-    plain = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in reversed(names)}
+    plain = {_plain(name): name for name in reversed(names)}
     found = {
         ours: next(plain[synonym] for synonym in synonyms if synonym in plain)
         for ours, synonyms in SYNONYMS.items()
         if any(synonym in plain for synonym in synonyms)
     }
     return found | dict(chosen)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def find_header(lines: list[bytes], chosen: Mapping[str, str]) -> int | None:
+    """Return which of the first lines is the header: the first that names what is needed."""
+    for place, line in enumerate(lines[:_HEADER_LINES]):
+        if b"\0" in line or line.startswith(b"{"):
+            return None
+        if b"  " in line and not any(mark.encode() in line for mark in _DELIMITERS):
+            return None  # a table that is padded for people
+        names, _ = split_header(line)
+        if len(names) >= len(REQUIRED) and set(REQUIRED) <= find_columns(names, chosen).keys():
+            return place
+        if line.strip() and not line.startswith(b"#"):
+            return None
+    return None
 
 
 class CsvReader:
@@ -95,12 +125,8 @@ class CsvReader:
     title = "CSV with a header (ts, src, dst, …)"
 
     def matches(self, head: bytes) -> bool:
-        """Say whether the first line names a time, a source and a destination."""
-        lines = first_lines(head, 1)
-        if not lines or lines[0].startswith(b"{") or b"\0" in lines[0]:
-            return False
-        names, _ = split_header(lines[0])
-        return len(names) >= len(REQUIRED) and set(REQUIRED) <= find_columns(names, {}).keys()
+        """Say whether the first line, comments aside, names a time, a source and a destination."""
+        return find_header(first_lines(head, _HEADER_LINES), {}) is not None
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield the connections of the file.
@@ -126,11 +152,41 @@ def _open(
     block: LineBlock, source: Source, options: ReadOptions
 ) -> tuple[Layout, dict[str, str], LineBlock]:
     """Read the header; return the layout, the columns and the block without the header."""
-    data, line, label = block.data, block.first_line, source.label
-    while data and not data.split(b"\n", 1)[0].strip():
-        data, line = data.partition(b"\n")[2], line + 1
-    header, _, rest = data.partition(b"\n")
-    names, delimiter = split_header(header)
+    label = source.label
+    lines = block.data.split(b"\n", _HEADER_LINES)[:_HEADER_LINES]
+    place = find_header(lines, options.columns)
+    if place is None:
+        place = next((i for i, text in enumerate(lines) if text.strip()), 0)
+    *_, rest = block.data.split(b"\n", place + 1)
+    if place + 1 > block.data.count(b"\n"):
+        rest = b""
+    names, delimiter = split_header(lines[place])
+    columns = _checked(names, options, label)
+    # From the head: this block may hold nothing but the header.
+    shown = first_lines(source.head, 40)
+    begin = shown.index(lines[place].strip()) + 1 if lines[place].strip() in shown else 1
+    values = [value.strip().strip(b'"') for value in b"".join(shown[begin : begin + 1]).split(delimiter.encode())]  # fmt: skip
+    at = names.index(columns["ts"])
+    example = values[at] if at < len(values) else b""
+    kinds = {"ts": "float" if _NUMBER.match(example) else "unique", "date": "unique",
+             "src": "text", "dst": "text", "proto": "text", "name": "text"}  # fmt: skip
+    date = next((name for name in names if _plain(name) == "date"), "")
+    if date and date != columns["ts"] and _CLOCK.match(example):
+        columns["date"] = date
+    types = {theirs: kinds.get(ours, "float") for ours, theirs in columns.items()}
+    names = [f"{name}#{i}" if name in names[:i] else name for i, name in enumerate(names)]
+    layout = Layout(names, types, delimiter, nulls=_NULLS)
+    return layout, columns, LineBlock(rest, block.first_line + place + 1)
+
+
+def _checked(names: list[str], options: ReadOptions, label: str) -> dict[str, str]:
+    """Return our columns and the file's.
+
+    Raises
+    ------
+    DataError
+        As for :meth:`CsvReader.read`.
+    """
     columns = find_columns(names, options.columns)
     for ours, theirs in columns.items():
         if theirs not in names:
@@ -144,17 +200,7 @@ def _open(
             f"{label}: no column for {', '.join(missing)} among {', '.join(names)}",
             hint=f"say which it is, for example --map {missing[0]}={names[0]}",
         )
-    # From the head: this block may hold nothing but the header.
-    example = first_lines(source.head, 40)[1:2]
-    example = example[0].split(delimiter.encode()) if example else []
-    place = names.index(columns["ts"])
-    numeric = place < len(example) and bool(_NUMBER.match(example[place]))
-    kinds = {"ts": "float" if numeric else "unique", "src": "text", "dst": "text", "proto": "text",
-             "name": "text"}  # fmt: skip
-    types = {theirs: kinds.get(ours, "float") for ours, theirs in columns.items()}
-    names = [f"{name}#{i}" if name in names[:i] else name for i, name in enumerate(names)]
-    layout = Layout(names, types, delimiter, nulls=_NULLS)
-    return layout, columns, LineBlock(rest, line + 1)
+    return columns
 
 
 def _chunk(
@@ -170,10 +216,7 @@ def _chunk(
     def column(ours: str) -> pa.ChunkedArray | None:
         return table[columns[ours]] if ours in columns else None
 
-    if layout.types[columns["ts"]] == "float":
-        time, timed = epoch_to_ns(floats(table[columns["ts"]]))
-    else:
-        time, timed = text_to_ns(table[columns["ts"]])
+    time, timed = _times(table, columns, layout)
     src, from_address = addresses.parse(table[columns["src"]])
     dst, to_address = addresses.parse(table[columns["dst"]])
     protocol, known = _protocol(column("proto"), len(time))
@@ -190,12 +233,32 @@ def _chunk(
     flows = Flows(
         time=time, src=src, dst=dst, src_port=src_port, dst_port=dst_port, protocol=protocol,
         valid=drop_invalid(checks, rows.lines, label, problems),
-        duration=None if lengths is None else durations_to_ns(lengths),
+        duration=None if lengths is None else _lengths(lengths, columns["duration"]),
         bytes_out=None if sent is None else counts(sent),
         bytes_in=None if received is None else counts(received),
         name=_name(column("name")),
     )  # fmt: skip
     return Chunk(records=record_table(flows))
+
+
+def _times(
+    table: pa.Table, columns: dict[str, str], layout: Layout
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    import pyarrow.compute as pc
+
+    stamp = table[columns["ts"]]
+    if layout.types[columns["ts"]] == "float":
+        return epoch_to_ns(floats(stamp))
+    if "date" in columns:
+        stamp = pc.binary_join_element_wise(table[columns["date"]], stamp, " ")
+    return text_to_ns(stamp)
+
+
+def _lengths(column: pa.ChunkedArray, name: str) -> NDArray[np.int64]:
+    import pyarrow.compute as pc
+
+    unit = _UNITS.get(_plain(name))
+    return durations_to_ns(column if unit is None else pc.multiply(column, unit))
 
 
 def _protocol(

@@ -33,8 +33,14 @@ if TYPE_CHECKING:
     from beacon_detect.readers.base import Chunk, Problems, ReadOptions
     from beacon_detect.readers.inputs import Source
 
+_TIMES = ("time_start", "time_end")
 _NUMBERS = ("pr", "sp", "dp", "bytes_out", "num_pkts_out", "bytes_in", "num_pkts_in")
-_FIELDS = re.compile(rb'"(sa|da|pr|time_start)"\s*:')
+_OLDER = {
+    "time_start": ("ts_start", "ts"), "time_end": ("ts_end", "te"), "bytes_out": ("ob",),
+    "num_pkts_out": ("op",), "bytes_in": ("ib",), "num_pkts_in": ("ip",),
+}  # fmt: skip
+"""Our spelling, which is that of Joy 2 and later -> older ones."""
+_FIELDS = re.compile(rb'"(sa|da|pr|time_start|ts_start|ts)"\s*:')
 
 
 class JoyReader:
@@ -49,24 +55,49 @@ class JoyReader:
         The first line may be Joy's configuration, and the next longer than the head.
         """
         found = {name for line in first_lines(head, 3) for name in _FIELDS.findall(line)}
-        return head.lstrip().startswith(b"{") and {b"sa", b"da", b"pr", b"time_start"} <= found
+        return head.lstrip().startswith(b"{") and {b"sa", b"da", b"pr"} < found
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield connections."""
         addresses = AddressParser()
         pieces = FlowPieces.of_run(options.shared)
-        objects_of = ObjectParser(_schema(), source.label, problems, options)
+        spelled = _spelling(source.head)
+        objects_of = ObjectParser(_schema(spelled), source.label, problems, options)
         for block in line_blocks(source, problems):
             objects = objects_of.parse(block)
+            named = objects.table.rename_columns(["sa", "da", *_TIMES, *_NUMBERS])
+            objects = _without_settings(Objects(named, objects.lines), problems)
             yield from pieces.chunks(_flows(objects, addresses, source.label, problems))
 
 
-def _schema() -> pa.Schema:
+def _spelling(head: bytes) -> dict[str, str]:
+    """Return our name of each field -> the file's."""
+    keys = {key.decode() for key in re.findall(rb'"(\w+)"\s*:\s*[-\d.]', head)}
+    names = (*_TIMES, *_NUMBERS)
+    return {
+        name: next((old for old in (name, *_OLDER.get(name, ())) if old in keys), name)
+        for name in names
+    }
+
+
+def _schema(spelled: dict[str, str]) -> pa.Schema:
     import pyarrow as pa
 
     fields = [("sa", pa.string()), ("da", pa.string())]
-    fields += [("time_start", pa.float64()), ("time_end", pa.float64())]
-    return pa.schema(fields + [(name, pa.int64()) for name in _NUMBERS])
+    fields += [(spelled[name], pa.float64()) for name in _TIMES]
+    return pa.schema(fields + [(spelled[name], pa.int64()) for name in _NUMBERS])
+
+
+def _without_settings(objects: Objects, problems: Problems) -> Objects:
+    """Leave out the objects that tell of Joy itself: its settings at the beginning."""
+    import pyarrow as pa
+
+    is_flow = objects.table["sa"].is_valid().to_numpy()
+    if is_flow.all():
+        return objects
+    rows = np.flatnonzero(is_flow)
+    problems.leave("lines of Joy's settings", len(is_flow) - len(rows))
+    return Objects(objects.table.take(pa.array(rows)), lambda: objects.lines()[rows])
 
 
 def _flows(objects: Objects, addresses: AddressParser, label: str, problems: Problems) -> Flows:
@@ -81,7 +112,6 @@ def _flows(objects: Objects, addresses: AddressParser, label: str, problems: Pro
     no_ports = (protocol == Protocol.ICMP) | (protocol == Protocol.ICMPV6)
     src_port, dst_port = (np.where(no_ports, 0, integers(table[name])) for name in ("sp", "dp"))
     checks = {
-        "no flow": table["sa"].is_valid().to_numpy(),
         "no usable time": started,
         "the source is no address": from_address,
         "the destination is no address": to_address,

@@ -49,6 +49,7 @@ _CSV = {
 _CSV_SPELLINGS = {
     "firstseen": "ts", "duration": "td", "srcaddr": "sa", "dstaddr": "da", "srcport": "sp",
     "dstport": "dp", "proto": "pr", "flags": "flg", "packets": "ipkt", "bytes": "ibyt",
+    "inpackets": "ipkt", "inbytes": "ibyt", "outpackets": "opkt", "outbytes": "obyt",
 }  # fmt: skip
 """Columns of nfdump 1.7's other CSV -> those of the long one."""
 _FORMAT = "fmt:%tsr,%ter,%sa,%da,%sp,%dp,%pr,%flg,%ipkt,%ibyt,%opkt,%obyt"
@@ -124,9 +125,10 @@ class NfdumpCsvReader:
         """Say whether the first line is one of nfdump's headers."""
         lines = first_lines(head, 1)
         names = lines[0].decode("utf-8", "replace").split(",") if lines else []
-        return {"ts", "sa", "da", "pr", "ipkt"} <= set(names) or {
-            "firstSeen", "srcAddr", "dstAddr", "packets",
-        } <= set(names)  # fmt: skip
+        return {"ts", "sa", "da", "pr", "ipkt"} <= set(names) or (
+            {"firstSeen", "srcAddr", "dstAddr"} <= set(names)
+            and not {"packets", "inPackets"}.isdisjoint(names)
+        )
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield connections; the summary at the end is left out."""

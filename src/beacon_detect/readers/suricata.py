@@ -1,7 +1,9 @@
-"""Suricata's ``eve.json``: connections from ``flow``, requests from ``http``, names from ``tls`` and ``dns``.
+"""Suricata's ``eve.json``: connections from ``flow``, requests from ``http``, names from ``tls``, ``quic`` and ``dns``.
 
-Lines of other events are stepped over before they are parsed. Limit: a flow
-is reported when it has ended, so one that is still open is not in the file.
+Where ``flow`` is not logged but ``netflow`` is, its one-way pieces are put
+together (:mod:`flow_pieces`). Lines of other events are stepped over before they
+are parsed. Limit: a flow is reported when it has ended, so one that is still
+open is not in the file.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from beacon_detect.readers.columns import (
     protocol_numbers,
     record_table,
 )
+from beacon_detect.readers.flow_pieces import FlowPieces, server_ports_last
 from beacon_detect.readers.jsonlines import ObjectParser, pick_lines
 from beacon_detect.readers.lines import first_lines, line_blocks
 from beacon_detect.readers.timestamps import text_to_ns
@@ -38,7 +41,8 @@ if TYPE_CHECKING:
     from beacon_detect.readers.inputs import Source
     from beacon_detect.readers.jsonlines import Block, Objects, PickedLines
 
-EVENTS = (b"flow", b"http", b"tls", b"dns")
+EVENTS = (b"flow", b"http", b"tls", b"quic", b"dns")
+_ONE_WAY = b"netflow"
 _OUTCOMES = {
     "new": Outcome.UNANSWERED, "established": Outcome.IDLE, "closed": Outcome.CLOSED,
     "bypassed": Outcome.ESTABLISHED,
@@ -61,12 +65,12 @@ class SuricataReader:
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield connections, requests and names."""
-        events = _Events(source.label, problems, options)
+        events = _Events(source, problems, options)
         for block in line_blocks(source, problems):
             found, rest = events.flows_of(block)
             if found is not None:
                 yield from events.chunks_of("flow", found)
-            picked, others = pick_lines(rest, b"event_type", EVENTS)
+            picked, others = pick_lines(rest, b"event_type", events.wanted)
             problems.note("no event", f"{source.label}:{block.first_line}", others)
             for event, lines in picked.items():
                 if lines.data:
@@ -76,18 +80,24 @@ class SuricataReader:
 class _Events:
     """Lines of one kind of event to chunks."""
 
-    def __init__(self, label: str, problems: Problems, options: ReadOptions) -> None:
+    def __init__(self, source: Source, problems: Problems, options: ReadOptions) -> None:
         self._addresses = AddressParser()
-        self._label = label
+        self._pieces = FlowPieces.of_run(options.shared)
+        self._label = label = source.label
         self._problems = problems
+        seen = set(re.findall(rb'"event_type"\s*:\s*"(flow|netflow)"', source.head))
+        self.wanted = EVENTS if seen != {_ONE_WAY} else (*EVENTS[1:], _ONE_WAY)
+        """Events that are used; of two that tell of the same connections, one."""
         self._mixed = ObjectParser(schema_of("flow"), label, problems, options)
         self._parsers = {
             event.decode(): ObjectParser(schema_of(event.decode()), label, problems, options)
-            for event in EVENTS
+            for event in self.wanted
         }
 
     def flows_of(self, block: Block) -> tuple[Objects | None, Block]:
         """Return the flow events of a block where that is quickly done, and the other lines."""
+        if _ONE_WAY in self.wanted:
+            return None, block
         return self._mixed.split(block, "event_type", "flow")
 
     def chunks(self, event: str, lines: PickedLines) -> Iterator[Chunk]:
@@ -99,18 +109,21 @@ class _Events:
         flows = self._flows(event, objects)
         if event == "flow":
             yield Chunk(records=record_table(self._ended(flows, objects.table)))
+        elif event == "netflow":
+            yield from self._pieces.chunks(server_ports_last(self._one_way(flows, objects.table)))
         elif event == "http":
             flows.kind = Kind.BURST
             yield Chunk(records=record_table(flows))
             yield Chunk(names=self._named(flows, objects.table, "http", "hostname"))
-        elif event == "tls":
-            yield Chunk(names=self._named(flows, objects.table, "tls", "sni"))
+        elif event in {"tls", "quic"}:
+            yield Chunk(names=self._named(flows, objects.table, event, "sni"))
         else:
             yield from self._answers(flows, objects.table)
 
     def _flows(self, event: str, objects: Objects) -> Flows:
         table = objects.table
-        stamp = field(table, "flow", "start") if event == "flow" else table["timestamp"]
+        spans = event in {"flow", "netflow"}
+        stamp = field(table, event, "start") if spans else table["timestamp"]
         time, timed = text_to_ns(stamp)
         src, from_address = self._addresses.parse(table["src_ip"])
         dst, to_address = self._addresses.parse(table["dest_ip"])
@@ -137,6 +150,14 @@ class _Events:
         for ours, theirs in _COUNTERS:
             setattr(flows, ours, counts(field(table, "flow", theirs)))
         flows.outcome = mapped(field(table, "flow", "state"), _OUTCOMES, Outcome.UNKNOWN)
+        return flows
+
+    def _one_way(self, flows: Flows, table: pa.Table) -> Flows:
+        """Add what a netflow event knows of its direction."""
+        end, ended = text_to_ns(field(table, "netflow", "end"))
+        flows.duration = np.where(ended, np.maximum(end - flows.time, 0), 0)
+        flows.bytes_out = counts(field(table, "netflow", "bytes"))
+        flows.packets_out = counts(field(table, "netflow", "pkts"))
         return flows
 
     def _named(self, flows: Flows, table: pa.Table, struct: str, key: str) -> pa.Table:
@@ -235,7 +256,9 @@ def schema_of(event: str) -> pa.Schema:
             *((theirs, number) for _, theirs in _COUNTERS),
         ],
         "http": [("hostname", text)],
+        "netflow": [("start", text), ("end", text), ("pkts", number), ("bytes", number)],
         "tls": [("sni", text)],
+        "quic": [("sni", text)],
         "dns": [
             ("rrname", text), ("rdata", text), ("answers", pa.list_(answer)),
             ("grouped", pa.struct([("A", texts), ("AAAA", texts)])),

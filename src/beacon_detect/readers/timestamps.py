@@ -1,4 +1,4 @@
-"""Times of files to int64 nanoseconds: epoch numbers of any unit, and ISO 8601 text.
+"""Times of files to int64 nanoseconds: epoch numbers of any unit, and dates in text.
 
 Text without a time zone is taken as UTC, as Zeek, Argus and nfdump (with
 ``TZ=UTC``) write it. Limit: epoch seconds as floating point hold microseconds
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beacon_detect.readers.dates import dates_to_ns
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -18,10 +20,6 @@ if TYPE_CHECKING:
 _EARLIEST = -9.2e9
 _LATEST = 9.2e9
 """Epoch seconds that fit in int64 nanoseconds (years 1678 to 2262)."""
-_ISO = (
-    r"^\s*(?P<stamp>\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})"
-    r"(?P<fraction>[.,]\d{1,9})?\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?\s*$"
-)
 
 
 def seconds_to_ns(seconds: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -58,7 +56,7 @@ def epoch_to_ns(numbers: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArra
 
 
 def text_to_ns(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return nanoseconds of ISO 8601 times in text (``/`` between the date's parts is fine too)."""
+    """Return nanoseconds of times in text: ISO 8601 at once, other shapes by :mod:`dates`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -66,7 +64,8 @@ def text_to_ns(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         column = column.combine_chunks()
     if pa.types.is_dictionary(column.type):
         column = column.cast(pa.string())
-    column = pc.replace_substring(column, "/", "-", max_replacements=2)
+    if len(column) and (column[0].as_py() or "")[4:5] == "/":  # Argus
+        column = pc.replace_substring(column, "/", "-", max_replacements=2)
     for zone in ("UTC", None):
         try:
             moments = column.cast(pa.timestamp("ns", zone))
@@ -75,31 +74,4 @@ def text_to_ns(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         valid = pc.is_valid(moments).to_numpy(zero_copy_only=False)
         numbers = pc.fill_null(moments.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
         return numbers, valid
-    return _one_by_part(column)
-
-
-def _one_by_part(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Parse times of mixed shape: date and second, fraction and zone apart; bad ones are invalid."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    parts = pc.extract_regex(column, _ISO)
-    stamp, fraction, zone = (pc.struct_field(parts, name) for name in ("stamp", "fraction", "zone"))
-    stamp = pc.replace_substring(stamp, " ", "T")
-    moments = pc.strptime(stamp, "%Y-%m-%dT%H:%M:%S", "ns", error_is_null=True)
-    valid = pc.is_valid(moments).to_numpy(zero_copy_only=False)
-    seconds = pc.fill_null(moments.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
-    digits = pc.utf8_rpad(pc.utf8_slice_codeunits(fraction, 1), 9, "0")
-    digits = pc.if_else(pc.equal(pc.utf8_length(fraction), 0), "0", digits)
-    fractions = pc.fill_null(digits, "0").cast(pa.int64()).to_numpy(zero_copy_only=False)
-    zones = pc.dictionary_encode(pc.fill_null(zone, ""))
-    offsets = np.array([_offset_ns(text) for text in zones.dictionary.to_pylist()], np.int64)
-    return seconds + fractions - offsets[zones.indices.to_numpy(zero_copy_only=False)], valid
-
-
-def _offset_ns(zone: str) -> int:
-    digits = zone[1:].replace(":", "")
-    if len(digits) != 4:
-        return 0
-    minutes = int(digits[:2]) * 60 + int(digits[2:])
-    return (-minutes if zone[0] == "-" else minutes) * 60_000_000_000
+    return dates_to_ns(column)

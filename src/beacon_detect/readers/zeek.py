@@ -58,11 +58,19 @@ class ZeekReader:
             for part in header.split(block):
                 layout = header.layout
                 if layout is None or header.log is None:
-                    rows = part.data.count(b"\n") + (not part.data.endswith(b"\n"))
-                    problems.leave(OTHER_ROWS.format(header.path or "no header"), rows)
+                    _leave(part, header.path, source.label, problems)
                     continue
                 parsed = parse_block(part, layout, source.label, problems)
                 yield parser.chunk(parsed.table, parsed.lines, header.log)
+
+
+def _leave(part: LineBlock, path: str, label: str, problems: Problems) -> None:
+    """Account for rows of a log that is not used, or not known for lack of a header."""
+    count = len(part.line_numbers())
+    if path:
+        problems.leave(OTHER_ROWS.format(path), count)
+    else:
+        problems.note("no header of Zeek's before it", f"{label}:{part.first_line}", count)
 
 
 class _Header:
