@@ -42,7 +42,14 @@ def test_json_is_one_object_with_a_row_a_pair(flows: Path, capsys: pytest.Captur
 
     pair = json.loads(capsys.readouterr().out)["pairs"][0]
     assert (pair["src"], pair["dst"], pair["dport"], pair["proto"]) == ("10.0.0.5", "192.0.2.7", 443, "tcp")  # fmt: skip
-    assert pair["risk"] == pair["score"] > 0.9
+    assert pair["risk"] > pair["score"] > 0.9
+    assert pair["reasons"] == [
+        {
+            "rule": "size_regularity",
+            "delta": 0.05,
+            "reason": "the check-ins are of one size (regularity 100%)",
+        }
+    ]
     assert pair["direction"] == "outbound"
 
 
@@ -51,6 +58,8 @@ def test_json_is_one_object_with_a_row_a_pair(flows: Path, capsys: pytest.Captur
     [
         (["--fail-on", "HIGH"], ExitCode.FOUND),
         (["--fail-on", "critical"], ExitCode.FOUND),
+        (["--fail-on", "MEDIUM", "--internal", "192.0.2.0/24", "--format", "csv"], ExitCode.FOUND),
+        (["--fail-on", "LOW", "--min-risk", "1"], ExitCode.OK),
         (["--fail-on", "HIGH", "--until", "2000-01-01T00:00Z"], ExitCode.OK),
         (["--min-score", "2"], ExitCode.USAGE),
         (["--since", "yesterdayish"], ExitCode.USAGE),
@@ -92,6 +101,23 @@ def test_an_empty_list_says_why(flows: Path, capsys: pytest.CaptureFixture[str])
 
     assert run(["analyze", str(flows)]) == ExitCode.OK
     assert capsys.readouterr() == ("", "nothing to list: no connection in the input\n")
+
+
+def test_fail_on_follows_the_risk_not_the_score(flows: Path) -> None:
+    flows.write_text(flows.read_text().replace(",443,tcp,", ",123,udp,"))
+
+    assert run(["analyze", str(flows), "--fail-on", "MEDIUM"]) == ExitCode.OK
+    assert run(["analyze", str(flows), "--fail-on", "LOW"]) == ExitCode.FOUND
+    assert run(["analyze", str(flows), "--fail-on", "CRITICAL", "--no-context"]) == ExitCode.FOUND
+
+
+def test_the_table_says_what_moved_the_risk_most(
+    flows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flows.write_text(flows.read_text().replace(",443,tcp,", ",123,udp,"))
+    run(["analyze", str(flows)])
+
+    assert "polls time (NTP), as every machine does, cv 0.00" in capsys.readouterr().out
 
 
 def test_the_allow_file_takes_pairs_out(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:

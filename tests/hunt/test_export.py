@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def found(tmp_path: Path) -> Hunt:
-    lines = "".join(f"{1_700_000_000 + 60 * i},10.0.0.5,192.0.2.7,443,tcp\n" for i in range(20))
-    (tmp_path / "a.csv").write_text("ts,src,dst,dport,proto\n" + lines)
+    lines = "".join(f"{1_700_000_000 + 60 * i},10.0.0.5,192.0.2.7,443,tcp,9\n" for i in range(20))
+    (tmp_path / "a.csv").write_text("ts,src,dst,dport,proto,orig_bytes\n" + lines)
     return hunt([str(tmp_path / "a.csv")], HuntOptions())
 
 
@@ -54,7 +54,10 @@ def test_json_lines_and_csv_hold_the_same_rows(found: Hunt) -> None:
     objects = [json.loads(line) for line in lines.getvalue().splitlines()]
     rows = list(csv.DictReader(io.StringIO(table.getvalue())))
 
+    for row in objects:
+        row["reasons"] = "; ".join(f"{r['rule']} {r['delta']:+.2f}: {r['reason']}" for r in row["reasons"])  # fmt: skip
     assert [{k: str(v) for k, v in o.items()} for o in objects] == rows
+    assert "size_regularity +0.05" in rows[0]["reasons"]
 
 
 def test_a_name_from_the_network_cannot_become_a_formula(found: Hunt) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from beacon_detect.analysis import Settings, severity
+from beacon_detect.context import ContextSettings
+from beacon_detect.context.risk import risk_of
 from beacon_detect.hunt.collector import Collector
 from beacon_detect.hunt.ranking import rank, score
 from beacon_detect.records import Kind
@@ -27,10 +31,10 @@ def test_regular_comes_before_random_and_each_pair_once(make_chunk: Callable) ->
 
     assert [row.src for row in rows] == ["10.0.0.5", "10.0.0.6"]
     assert rows[0].score > 0.9 > rows[1].score
-    assert rows[0].severity == severity(rows[0].score)
+    assert rows[0].severity == severity(rows[0].risk)
     assert abs(rows[0].interval - 60) < 0.1
     assert rows[0].check_ins == 40
-    assert (rows[0].proto, rows[0].dport, rows[0].risk) == ("tcp", 443, rows[0].score)
+    assert (rows[0].proto, rows[0].dport) == ("tcp", 443)
     assert (rows[0].sources, rows[0].destinations) == (3, 1)
     assert watching == 0
 
@@ -60,3 +64,57 @@ def test_nothing_gives_nothing() -> None:
 
     assert rank(some, scored, 0.0) == []
     assert watching == 0
+
+
+def explained(make_chunk: Callable) -> Collector:
+    """Return a clock of the own network, and a slightly less regular stranger."""
+    some = Collector()
+    some.add(make_chunk(REGULAR, dst="10.0.0.1", dst_port=123, bytes_out=48))
+    late = np.random.default_rng(3).uniform(-8, 8, len(REGULAR))
+    some.add(make_chunk(REGULAR + late, dst="192.0.2.9"))
+    some.pairs.column("protocol")[0] = 17
+    return some
+
+
+def test_what_context_explains_goes_down_but_stays_on_the_list(make_chunk: Callable) -> None:
+    some = explained(make_chunk)
+    scored, _ = score(some, Settings())
+    stranger, clock = rank(some, scored, 0.0)
+
+    assert (stranger.dport, clock.dport) == (443, 123)
+    assert clock.score > stranger.score > 0.7 > clock.risk
+    assert clock.severity == severity(clock.risk) == "LOW"
+    assert clock.reasons[0].rule == "infrastructure"
+    for row in (stranger, clock):
+        assert row.risk == risk_of(row.score, [reason.delta for reason in row.reasons])
+
+
+def test_a_least_risk_hides_what_context_explains_and_a_least_score_does_not(
+    make_chunk: Callable,
+) -> None:
+    some = explained(make_chunk)
+    scored, _ = score(some, Settings())
+
+    assert [row.dport for row in rank(some, scored, 0.5)] == [443, 123]
+    assert [row.dport for row in rank(some, scored, 0.5, least_risk=0.5)] == [443]
+
+
+def test_without_context_the_risk_is_the_score(make_chunk: Callable) -> None:
+    some = explained(make_chunk)
+    rows = rank(some, score(some, Settings())[0], 0.0, context=ContextSettings(enabled=False))
+
+    assert [(row.risk, row.reasons) for row in rows] == [(row.score, ()) for row in rows]
+    assert rows == sorted(rows, key=lambda row: -round(row.risk, 3))
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_the_cycle_collector_is_left_as_it_was(make_chunk: Callable, collecting: bool) -> None:
+    some = explained(make_chunk)
+    scored, _ = score(some, Settings())
+    before = gc.isenabled()
+    try:
+        (gc.enable if collecting else gc.disable)()
+        rank(some, scored, 0.0)
+        assert gc.isenabled() is collecting
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -49,7 +49,7 @@ def test_what_nobody_knows_is_listed_and_the_rest_read(tmp_path: Path) -> None:
         (
             HEADER + beacon(),
             HuntOptions(least_score=1.1),
-            "none at or above the least score (the highest is 9",
+            "none at or above the least score or risk (the highest score is 9",
         ),
         (HEADER + beacon(), HuntOptions(until_ns=5), "all 30 records are outside the chosen time"),
     ],

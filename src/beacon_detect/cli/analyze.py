@@ -101,6 +101,14 @@ class _Mapping(click.ParamType[tuple[str, str]]):
     help=f"Least score listed  [default: {TABLE_SCORE} in a table, else 0]",
 )
 @click.option(
+    "--min-risk",
+    type=click.FloatRange(0, 1),
+    metavar="RISK",
+    default=0.0,
+    help="Least risk listed  [default: 0, so context orders the list and hides nothing]",
+)
+@click.option("--no-context", is_flag=True, help="Use timing alone: the risk is the score.")
+@click.option(
     "--limit",
     type=click.IntRange(1),
     metavar="COUNT",
@@ -113,7 +121,7 @@ class _Mapping(click.ParamType[tuple[str, str]]):
     multiple=True,
     type=_Network(),
     metavar="NETWORK",
-    help="An internal network, for directions; may be repeated  [default: private ones]",
+    help="A network of your own, for context and directions; may be repeated  [default: private ones]",
 )
 @click.option(
     "--allow",
@@ -173,6 +181,7 @@ def _hunt(paths: Sequence[str], options: dict[str, Any]) -> Hunt:
 
 
 def _options(options: dict[str, Any]) -> HuntOptions:
+    from beacon_detect.context import ContextSettings
     from beacon_detect.hunt.allow import read_allow_file
     from beacon_detect.hunt.ranking import INTERNAL
     from beacon_detect.hunt.run import HuntOptions
@@ -186,6 +195,8 @@ def _options(options: dict[str, Any]) -> HuntOptions:
         since_ns=options["since"],
         until_ns=options["until"],
         least_score=least,
+        least_risk=options["min_risk"],
+        context=ContextSettings(enabled=not options["no_context"]),
         allow=read_allow_file(options["allow"]) if options["allow"] else None,
         internal=options["internal"] or INTERNAL,
     )
@@ -226,8 +237,8 @@ def _destination(row: dict[str, Any]) -> str:
 
 
 def _reason(row: dict[str, Any]) -> str:
-    """Return what the other columns do not say already."""
-    parts = []
+    """Return what the other columns do not say already, what moved the risk most first."""
+    parts = [clean(reason["reason"]) for reason in row["reasons"][:1]]
     if row["missed"]:
         parts.append(f"{row['missed']} missed")
     if row["connections_per_check_in"] >= 1.5:

@@ -25,6 +25,10 @@ class Adjustment:
     reason: str
     """One plain sentence without a final full stop."""
 
+    def __str__(self) -> str:
+        """Return rule, delta and reason as one text."""
+        return f"{self.rule} {self.delta:+.2f}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

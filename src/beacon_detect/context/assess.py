@@ -40,9 +40,10 @@ def adjustments(facts: Facts, settings: ContextSettings) -> tuple[Adjustment, ..
     """Return what the rules say about a pair, strongest first."""
     if not settings.enabled:
         return ()
-    said = [rule(facts) for rule in RULES if rule.name not in settings.disabled]
+    said = (rule(facts) for rule in RULES if rule.name not in settings.disabled)
     spoken = [adjustment for adjustment in said if adjustment is not None and adjustment.delta]
-    return tuple(sorted(spoken, key=lambda adjustment: (-abs(adjustment.delta), adjustment.rule)))
+    spoken.sort(key=lambda adjustment: (-abs(adjustment.delta), adjustment.rule))
+    return tuple(spoken)
 
 
 def assess(score: float, facts: Facts, settings: ContextSettings) -> Assessment:
@@ -58,4 +59,4 @@ def assess(score: float, facts: Facts, settings: ContextSettings) -> Assessment:
         Which rules speak.
     """
     reasons = adjustments(facts, settings)
-    return Assessment(risk_of(score, (reason.delta for reason in reasons)), reasons)
+    return Assessment(risk_of(score, [reason.delta for reason in reasons]), reasons)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import ipaddress
 from enum import StrEnum
 from functools import lru_cache
+from socket import AF_INET, AF_INET6, inet_pton
 
 _CACHED = 65_536
+_LOOPBACK_V6 = bytes(15) + b"\x01"
 _NEAR_BITS = {4: 16, 6: 48}
 
 
@@ -27,7 +29,6 @@ class DestinationClass(StrEnum):
     EXTERNAL = "external"
 
 
-@lru_cache(maxsize=_CACHED)
 def destination_class(address: str, *, internal: bool) -> DestinationClass:
     """Return the class of an address.
 
@@ -38,18 +39,36 @@ def destination_class(address: str, *, internal: bool) -> DestinationClass:
     internal
         Whether it is in one of the operator's networks.
     """
-    parsed = ipaddress.ip_address(address)
-    if parsed.is_multicast:
-        return DestinationClass.MULTICAST
-    if parsed.version == 4 and (
-        address == "255.255.255.255" or (internal and parsed.packed[3] == 255)
-    ):
-        return DestinationClass.BROADCAST
-    if parsed.is_loopback:
-        return DestinationClass.LOOPBACK
-    if parsed.is_link_local:
-        return DestinationClass.LINK_LOCAL
+    kind = _reserved(_packed(address), internal=internal)
+    if kind is not None:
+        return kind
     return DestinationClass.INTERNAL if internal else DestinationClass.EXTERNAL
+
+
+def _packed(address: str) -> bytes:
+    # Ten times as fast as ipaddress, and a hunt asks for hundreds of thousands of addresses.
+    try:
+        return inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+    except OSError as error:
+        raise ValueError(f"{address!r} is no address") from error
+
+
+def _reserved(packed: bytes, *, internal: bool) -> DestinationClass | None:
+    """Return the class that the standards give an address, None for an ordinary one."""
+    first = packed[0]
+    if len(packed) == 4:
+        if 224 <= first <= 239:
+            return DestinationClass.MULTICAST
+        if packed == b"\xff\xff\xff\xff" or (internal and packed[3] == 255):
+            return DestinationClass.BROADCAST
+        if first == 127:
+            return DestinationClass.LOOPBACK
+        return DestinationClass.LINK_LOCAL if packed[:2] == b"\xa9\xfe" else None
+    if first == 0xFF:
+        return DestinationClass.MULTICAST
+    if packed == _LOOPBACK_V6:
+        return DestinationClass.LOOPBACK
+    return DestinationClass.LINK_LOCAL if first == 0xFE and packed[1] & 0xC0 == 0x80 else None
 
 
 @lru_cache(maxsize=_CACHED)

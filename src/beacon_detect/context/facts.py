@@ -7,14 +7,16 @@ its files. What is not known stays at its default, and no rule speaks about it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from beacon_detect.context.destination import DestinationClass, destination_class, is_near
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Facts:
-    """Facts of one pair; durations in seconds."""
+    """Facts of one pair; durations in seconds.
+
+    Not frozen, for that trebles the time to make one, and a hunt makes half a million.
+    """
 
     src: str
     dst: str
@@ -46,7 +48,7 @@ class Facts:
     size_regularity: float | None = None
     """0 to 1: how alike the check-ins' sizes are; None when not measured."""
 
-    @cached_property
+    @property
     def dst_class(self) -> DestinationClass:
         """What kind of address the destination is."""
         return destination_class(self.dst, internal=self.dst_internal)

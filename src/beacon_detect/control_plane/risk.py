@@ -14,13 +14,12 @@ import numpy as np
 
 from beacon_detect.analysis.severity import severity
 from beacon_detect.context import RULES, ContextSettings, Facts, assess
+from beacon_detect.context.crowd import address_ids, crowd_of
 from beacon_detect.control_plane.whitelist import Networks, pack_addresses
-from beacon_detect.records import SECOND, address_words, hash_words, protocol_number
+from beacon_detect.records import SECOND, protocol_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from beacon_detect.config.context import Context
     from beacon_detect.control_plane.findings import Finding
@@ -76,11 +75,12 @@ def facts_of(
     src = pack_addresses([finding.src for finding in findings])
     dst = pack_addresses([finding.dst for finding in findings])
     src_inside, dst_inside = internal.contain(src).tolist(), internal.contain(dst).tolist()
-    hosts, sources, seen = _destinations(columns, internal, _words(dst))
+    crowd = crowd_of(dst, columns.src, columns.dst, columns.first_seen, internal.contain)
+    sources, seen = crowd.sources.tolist(), crowd.first_seen.tolist()
     programs = _programs(columns, {finding.executable for finding in findings})
     watched = (now_ns - int(columns.first_seen.min(initial=now_ns))) / SECOND
     attributed = columns.executable != 0
-    attributed_hosts = len(np.unique(_words(columns.src[attributed])))
+    attributed_hosts = len(np.unique(address_ids(columns.src[attributed])))
     attributed_pairs = int(attributed.sum())
     return [
         Facts(
@@ -94,7 +94,7 @@ def facts_of(
             src_internal=src_inside[i],
             dst_internal=dst_inside[i],
             sources=sources[i],
-            hosts=hosts,
+            hosts=crowd.hosts,
             executable_hosts=programs.get(finding.executable, (0, 0))[0],
             executable_pairs=programs.get(finding.executable, (0, 0))[1],
             attributed_hosts=attributed_hosts,
@@ -107,36 +107,11 @@ def facts_of(
     ]
 
 
-def _words(addresses: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return one number for each address."""
-    return hash_words(*address_words(addresses))
-
-
-def _destinations(
-    columns: PairColumns, internal: Networks, wanted: NDArray[np.uint64]
-) -> tuple[int, list[int], list[int]]:
-    """Return the internal hosts in all, and for each destination its hosts and first sight (ns)."""
-    sources, first = np.unique(_words(columns.src), return_index=True)
-    inside = internal.contain(columns.src[first])
-    hosts = sources[inside]
-    places, place_of = np.unique(wanted, return_inverse=True)
-    destinations = _words(columns.dst)
-    at = np.minimum(np.searchsorted(places, destinations), max(len(places) - 1, 0))
-    rows = np.flatnonzero(places[at] == destinations)
-    seen = np.full(len(places), np.iinfo(np.int64).max)
-    np.minimum.at(seen, at[rows], columns.first_seen[rows])
-    talkers = _words(columns.src[rows])
-    counted = np.isin(talkers, hosts)
-    both = np.unique(np.stack([at[rows][counted].astype(np.uint64), talkers[counted]]), axis=1)
-    counts = np.bincount(both[0].astype(np.int64), minlength=len(places))
-    return len(hosts), counts[place_of].tolist(), seen[place_of].tolist()
-
-
 def _programs(columns: PairColumns, wanted: set[str]) -> dict[str, tuple[int, int]]:
     """Return hosts and pairs of each program."""
     codes = [code for code, name in enumerate(columns.names) if code and name in wanted]
     rows = np.flatnonzero(np.isin(columns.executable, np.array(codes, np.int32)))
-    used, sources = columns.executable[rows], _words(columns.src[rows])
+    used, sources = columns.executable[rows], address_ids(columns.src[rows])
     return {
         columns.names[code]: (len(np.unique(sources[used == code])), int((used == code).sum()))
         for code in codes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -40,6 +40,8 @@ def row_object(rank: int, row: Row) -> dict[str, Any]:
         value = getattr(row, name)
         if name in _TIMES:
             value = iso_time(value)
+        elif name == "reasons":
+            value = [asdict(reason) for reason in value]
         elif isinstance(value, float):
             value = round(value, _DIGITS)
         values[name] = value
@@ -97,7 +99,8 @@ def write_csv(rows: Iterable[Row], stream: IO[str]) -> None:
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for rank, row in enumerate(rows, 1):
-        writer.writerow({name: _safe(value) for name, value in row_object(rank, row).items()})
+        values = row_object(rank, row) | {"reasons": "; ".join(map(str, row.reasons))}
+        writer.writerow({name: _safe(value) for name, value in values.items()})
 
 
 def _safe(value: Any) -> Any:

@@ -6,21 +6,26 @@ scored, never for every pair of the input.
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from beacon_detect.analysis import Settings, analyze, evidence, severity
+from beacon_detect.context import ContextSettings
 from beacon_detect.control_plane.whitelist import Networks
+from beacon_detect.hunt.risk import Candidates, weigh
 from beacon_detect.records import protocol_name, unpack_address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from beacon_detect.analysis import Results
+    from beacon_detect.context import Adjustment
     from beacon_detect.hunt.collector import Collector
 
 MEASURES = (
@@ -28,6 +33,7 @@ MEASURES = (
     "cv", "dominant_period",
 )  # fmt: skip
 COUNTS = ("check_ins", "missed")
+_COLUMNS = (*MEASURES, *COUNTS, "connections_per_check_in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Row:
     base_score: float
     risk: float
     severity: str
+    """Of the risk."""
     interval: float
     jitter: float
     cv: float
@@ -54,6 +61,8 @@ class Row:
     periodicity_score: float
     jitter_score: float
     dominant_period: float
+    size_regularity: float
+    """Share of the check-ins whose sizes agree."""
     connections: int
     bytes_out: int
     bytes_in: int
@@ -65,6 +74,8 @@ class Row:
     """Destinations in the input that this source talks to."""
     direction: str
     """``outbound``, ``inbound``, ``internal`` or ``external``, by the internal networks."""
+    reasons: tuple[Adjustment, ...]
+    """The steps from score to risk, strongest first."""
     evidence: str
     pair: int
     """Row of the pair table, for drawing its series."""
@@ -111,8 +122,11 @@ def score(collector: Collector, settings: Settings, least: float = 0.0) -> tuple
     kinds = np.concatenate([np.full(len(rows), kind) for rows, kind, *_ in parts])
     columns = {
         name: np.concatenate([getattr(results, name)[kept] for _, _, results, kept in parts])
-        for name in (*MEASURES, *COUNTS, "connections_per_check_in")
+        for name in _COLUMNS
     }
+    columns["size_regularity"] = np.concatenate(
+        [np.minimum(results.size_out, results.size_in)[kept] for _, _, results, kept in parts]
+    )
     sentences = [
         evidence(results, int(index)) if results.score[index] >= least else ""
         for _, _, results, kept in parts
@@ -125,7 +139,7 @@ def score(collector: Collector, settings: Settings, least: float = 0.0) -> tuple
 
 
 def _nothing() -> Scored:
-    names = (*MEASURES, *COUNTS, "connections_per_check_in")
+    names = (*_COLUMNS, "size_regularity")
     empty = np.zeros(0, np.int64)
     return Scored(empty, empty, dict.fromkeys(names, np.zeros(0)), [])
 
@@ -149,55 +163,74 @@ INTERNAL = (
 _DIRECTIONS = ("external", "outbound", "inbound", "internal")
 
 
-def directions(
-    src: NDArray[np.uint8], dst: NDArray[np.uint8], internal: Sequence[str]
-) -> list[str]:
+def directions(src: NDArray[np.uint8], dst: NDArray[np.uint8], internal: Networks) -> list[str]:
     """Return where each pair goes, seen from the internal networks."""
-    networks = Networks(internal)
-    codes = networks.contain(src).astype(np.int64) + 2 * networks.contain(dst)
+    codes = internal.contain(src).astype(np.int64) + 2 * internal.contain(dst)
     return [_DIRECTIONS[code] for code in codes.tolist()]
 
 
 def rank(
-    collector: Collector, scored: Scored, least: float, internal: Sequence[str] = INTERNAL
+    collector: Collector,
+    scored: Scored,
+    least: float,
+    internal: Sequence[str] = INTERNAL,
+    context: ContextSettings = ContextSettings(),  # noqa: B008 (immutable)
+    least_risk: float = 0.0,
 ) -> list[Row]:
-    """Return the rows at or above a score, best first.
+    """Return the rows at or above a score and a risk, highest risk first.
 
-    By score; where it is equal to a tenth of a percent, by how few sources talk to the
+    Where the risk is equal to a tenth of a percent, by how few sources talk to the
     destination, then by check-ins.
     """
+    networks = Networks(internal)
     sources, destinations = prevalence(collector)
     keep = np.flatnonzero(scored.measures["score"] >= least)
-    keys = (
-        -scored.measures["check_ins"][keep],
-        sources[scored.pairs[keep]],
-        -np.round(scored.measures["score"][keep], 3),
-    )
-    order = keep[np.lexsort(keys)]
-    places = scored.pairs[order]
+    places = scored.pairs[keep]
     table = {
         name: np.take(collector.pairs.column(name), places, axis=0)
         for name in ("src", "dst", "dst_port", "protocol", *_TOTALS)
     }
+    columns = {name: column[keep] for name, column in scored.measures.items()}
+    columns |= {name: table[name] for name in _TOTALS}
+    columns |= {"sources": sources[places], "destinations": destinations[places], "pair": places}
     names = collector.names.of(table["src"], table["dst"], table["dst_port"], table["protocol"])
-    ways = directions(table["src"], table["dst"], internal)
-    measures = {name: column[order].tolist() for name, column in scored.measures.items()}
-    totals = {name: table[name].tolist() for name in _TOTALS}
-    src, dst = ([unpack_address(item.tobytes()) for item in table[side]] for side in ("src", "dst"))
-    ports, protocols = table["dst_port"].tolist(), table["protocol"].tolist()
-    return [
-        Row(
-            src=src[i], dst=dst[i], name=names[i], dport=ports[i],
-            proto=protocol_name(protocols[i]).lower(),
-            risk=measures["score"][i], severity=severity(measures["score"][i]),
-            series=SERIES[int(scored.kinds[order[i]])], evidence=scored.evidence[order[i]],
-            sources=int(sources[places[i]]), destinations=int(destinations[places[i]]),
-            direction=ways[i], pair=int(places[i]),
-            **{name: column[i] for name, column in measures.items()},
-            **{name: column[i] for name, column in totals.items()},
-        )
-        for i in range(len(order))
-    ]  # fmt: skip
+    with _no_cycle_search():
+        src, dst = (_texts(table[side]) for side in ("src", "dst"))
+        candidates = Candidates(places, src, dst, names, columns["size_regularity"])
+        found = weigh(candidates, columns["score"], collector.pairs, networks, context)
+        risk = np.array([one.risk for one in found])
+        order = np.lexsort((-columns["check_ins"], columns["sources"], -np.round(risk, 3)))
+        order = order[risk[order] >= least_risk]
+        ways = directions(table["src"][order], table["dst"][order], networks)
+        # Columns in the order of the list: walking them out of order costs twice the time.
+        numbers = {name: column[order].tolist() for name, column in columns.items()}
+        ports, protocols = table["dst_port"][order].tolist(), table["protocol"][order].tolist()
+        return [
+            Row(
+                src=src[i], dst=dst[i], name=names[i], dport=ports[at],
+                proto=protocol_name(protocols[at]).lower(),
+                risk=found[i].risk, severity=severity(found[i].risk), reasons=found[i].reasons,
+                series=SERIES[int(scored.kinds[keep[i]])], evidence=scored.evidence[keep[i]],
+                direction=ways[at], **{name: column[at] for name, column in numbers.items()},
+            )
+            for at, i in enumerate(order.tolist())
+        ]  # fmt: skip
+
+
+def _texts(addresses: NDArray[np.uint8]) -> list[str]:
+    return [unpack_address(item.tobytes()) for item in addresses]
+
+
+@contextmanager
+def _no_cycle_search() -> Iterator[None]:
+    """Keep the cycle collector away: it would walk every row made so far again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 _TOTALS = ("connections", "bytes_out", "bytes_in", "first_seen", "last_seen")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from beacon_detect.analysis import MIN_CHECK_INS, Settings
 from beacon_detect.analysis.compiled_cache import is_compiled
+from beacon_detect.context import ContextSettings
 from beacon_detect.errors import DataError
 from beacon_detect.hunt.collector import Collector
 from beacon_detect.hunt.ranking import INTERNAL, Row, rank, score
@@ -58,9 +59,11 @@ class HuntOptions:
     since_ns: int | None = None
     until_ns: int | None = None
     least_score: float = 0.0
+    least_risk: float = 0.0
     allow: AllowList | None = None
     internal: Sequence[str] = INTERNAL
     settings: Settings = field(default_factory=Settings)
+    context: ContextSettings = field(default_factory=ContextSettings)
     tell: Callable[[str], None] = lambda _: None
     """Takes a sentence for the user about a wait."""
 
@@ -108,8 +111,8 @@ class Hunt:
         if not self.scored:
             return f"{seen}, none with {MIN_CHECK_INS} check-ins or more"
         return (
-            f"{seen}, {self.scored:,} scored, none at or above the least score"
-            f" (the highest is {self.highest:.1%})"
+            f"{seen}, {self.scored:,} scored, none at or above the least score or risk"
+            f" (the highest score is {self.highest:.1%})"
         )
 
 
@@ -132,7 +135,10 @@ def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None =
     collector.finish()
     with _explained(options.tell):
         scored, watching = score(collector, options.settings, options.least_score)
-    rows = rank(collector, scored, options.least_score, options.internal)
+    rows = rank(
+        collector, scored, options.least_score, options.internal, options.context,
+        options.least_risk,
+    )  # fmt: skip
     rows, allowed = options.allow.split(rows) if options.allow else (rows, 0)
     return Hunt(
         rows=rows, files=files, unknown=unknown, interrupted=interrupted, collector=collector,

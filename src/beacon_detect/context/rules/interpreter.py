@@ -21,7 +21,7 @@ _SCRIPTS = re.compile(r"(python|perl|ruby|php|lua|node|pwsh|tclsh)[\d.]*")
 
 
 def _judge(facts: Facts) -> tuple[float, str] | None:
-    if facts.dst_class is not DestinationClass.EXTERNAL:
+    if not (facts.executable or facts.process) or facts.dst_class is not DestinationClass.EXTERNAL:
         return None
     program = facts.executable.removesuffix(" (deleted)").rpartition("/")[2] or facts.process
     if program in _SHELLS or program in _TOOLS:

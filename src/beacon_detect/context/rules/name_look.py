@@ -37,14 +37,14 @@ _COMMON_PAIRS = frozenset(_COMMON_TEXT.split())
 
 
 def _judge(facts: Facts) -> tuple[float, str] | None:
-    if not facts.name or facts.dst_class is not DestinationClass.EXTERNAL:
-        return None
     label = registered_label(facts.name)
-    return (0.15, f"the name {label} looks random") if looks_random(label) else None
+    if not looks_random(label) or facts.dst_class is not DestinationClass.EXTERNAL:
+        return None
+    return 0.15, f"the name {label} looks random"
 
 
 def registered_label(name: str) -> str:
-    """Return the label that somebody registered, as far as a name tells."""
+    """Return the label that somebody registered, as far as a name tells; empty without one."""
     labels = [label for label in name.lower().strip(".").split(".") if label]
     if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVELS:
         return labels[-3]

@@ -21,14 +21,12 @@ def _judge(facts: Facts) -> tuple[float, str] | None:
     if not facts.src_internal or facts.hosts < LEAST_HOSTS or facts.sources < 1:
         return None
     share = facts.sources / facts.hosts
+    if _RARE < share < _FREQUENT:
+        return None
     many = f"{facts.sources:,} of {facts.hosts:,} internal hosts talk to this destination"
-    if share >= _COMMON:
-        return -0.3, many
-    if share >= _FREQUENT:
-        return -0.15, many
     if share <= _RARE:
         return 0.1, f"only {many}"
-    return None
+    return (-0.3 if share >= _COMMON else -0.15), many
 
 
 RULE = Rule("prevalence", -0.3, 0.1, _judge)

@@ -1,0 +1,106 @@
+"""From timing to risk in a hunt: what the files know around the scored pairs, put to the rules.
+
+The same rules as on the server, over the same counts. Files know less: no
+program, and no more history than they hold, so the rules that would need it are
+silent. Limit: "now" is the end of the input, for first seen is counted back from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from beacon_detect.context import Assessment, Facts, assess
+from beacon_detect.context.crowd import crowd_of
+from beacon_detect.records import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from beacon_detect.context import ContextSettings
+    from beacon_detect.control_plane.whitelist import Networks
+    from beacon_detect.hunt.pair_table import PairTable
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The pairs to weigh, as columns of equal length."""
+
+    places: NDArray[np.int64]
+    """Rows of the pair table."""
+    src: Sequence[str]
+    dst: Sequence[str]
+    names: Sequence[str]
+    """Name of each destination, empty where none is known."""
+    size_regularity: NDArray[np.float64]
+    """0 to 1."""
+
+
+def weigh(
+    candidates: Candidates,
+    scores: NDArray[np.float64],
+    pairs: PairTable,
+    internal: Networks,
+    settings: ContextSettings,
+) -> list[Assessment]:
+    """Return risk and reasons of each pair.
+
+    Parameters
+    ----------
+    candidates
+        The pairs to weigh.
+    scores
+        Their timing scores, 0 to 1.
+    pairs
+        Every pair of the input.
+    internal
+        The operator's networks.
+    settings
+        Which rules speak.
+    """
+    if not settings.enabled:
+        return [Assessment(score, ()) for score in scores.tolist()]
+    known = facts_of(candidates, pairs, internal)
+    return [assess(score, facts, settings) for score, facts in zip(scores.tolist(), known, strict=True)]  # fmt: skip
+
+
+def facts_of(candidates: Candidates, pairs: PairTable, internal: Networks) -> Iterator[Facts]:
+    """Yield what the input knows around each pair, one at a time: there may be very many."""
+    if not len(candidates.places):
+        return
+    src, dst, first = (pairs.column(name) for name in ("src", "dst", "first_seen"))
+    places = candidates.places
+    crowd = crowd_of(dst[places], src, dst, first, internal.contain)
+    now = int(pairs.column("last_seen").max())
+    watched = (now - int(first.min())) / SECOND
+    columns = zip(
+        candidates.src, candidates.dst, candidates.names,
+        pairs.column("dst_port")[places].tolist(), pairs.column("protocol")[places].tolist(),
+        internal.contain(src[places]).tolist(), internal.contain(dst[places]).tolist(),
+        crowd.sources.tolist(), ((now - crowd.first_seen) / SECOND).tolist(),
+        candidates.size_regularity.tolist(), pairs.column("bytes_out")[places].tolist(),
+        strict=True,
+    )  # fmt: skip
+    for (
+        source,
+        destination,
+        name,
+        port,
+        protocol,
+        from_inside,
+        to_inside,
+        sources,
+        age,
+        alike,
+        sent,
+    ) in columns:
+        yield Facts(
+            src=source, dst=destination, name=name, dst_port=port, protocol=protocol,
+            src_internal=from_inside, dst_internal=to_inside,
+            sources=sources, hosts=crowd.hosts, age=age, watched=watched,
+            # Many logs carry no sizes; all zero is not "all alike".
+            size_regularity=alike if sent else None,
+        )  # fmt: skip
