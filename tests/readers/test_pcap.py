@@ -170,11 +170,52 @@ def test_a_ping_is_one_connection_without_ports(read: Callable) -> None:
     assert (row["packets_out"], row["packets_in"], row["outcome"]) == (1, 1, Outcome.ESTABLISHED)
 
 
-def test_an_unknown_link_type_is_said(read: Callable) -> None:
-    reading = read(pcap(PACKETS, link=127))
+@pytest.mark.parametrize(("link", "said"), [(127, "127 (Wi-Fi)"), (147, "147")])
+def test_a_link_type_that_is_not_read_is_named(read: Callable, link: int, said: str) -> None:
+    reading = read(pcap(PACKETS, link=link))
 
     assert not reading.rows
-    assert reading.problems.counts == {"packets of a link type that is not known": 9}
+    assert reading.problems.counts == {f"packets of a link type that is not read: {said}": 9}
+
+
+@pytest.mark.parametrize("inner", [4, 41, 47])
+def test_tunnels_are_counted_not_opened(read: Callable, inner: int) -> None:
+    frame = ethernet(ip(CLIENT, SERVER, inner, bytes(24)))
+    reading = read(pcap([Packet(START, frame), *PACKETS]))
+
+    assert reading.problems.useless == {"packets inside a tunnel (GRE, IP in IP): not opened": 1}
+    assert reading.rows
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_kuznetzovs_longer_records_are_read(read: Callable, order: str) -> None:
+    plain = pcap(PACKETS, order=order)
+    longer = bytearray(struct.pack(order + "I", 0xA1B2CD34) + plain[4:24])
+    at = 24
+    while at < len(plain):
+        size = struct.unpack_from(order + "I", plain, at + 8)[0]
+        longer += plain[at : at + 16] + bytes(8) + plain[at + 16 : at + 16 + size]
+        at += 16 + size
+
+    def readable(rows: list) -> list:
+        return sorted((row["time"], row["src"], row["dst_port"], row["bytes_in"]) for row in rows)
+
+    assert readable(read(bytes(longer)).rows) == readable(read(plain).rows)
+
+
+@pytest.mark.parametrize("offset", [3600, -3600])
+def test_an_interface_may_count_its_time_from_elsewhere(read: Callable, offset: int) -> None:
+    frame = ethernet(udp(CLIENT, SERVER, 7, 9, b"x"))
+    plain = pcapng([Packet(START, frame)])
+    # Behind link type and snapshot length: the option, then the end of options.
+    options = struct.pack("<HHqHH", 14, 8, offset, 0, 0)
+    at = plain.index(struct.pack("<I", 1), 28)
+    size = struct.unpack_from("<I", plain, at + 4)[0] + len(options)
+    block = struct.pack("<II", 1, size) + plain[at + 8 : at + 16] + options + struct.pack("<I", size)  # fmt: skip
+    rest = plain[at + struct.unpack_from("<I", plain, at + 4)[0] :]
+    (row,) = read(plain[:at] + block + rest).rows
+
+    assert row["time"] == round((START + offset) * 1e9)
 
 
 def test_names_and_connections_come_together(read: Callable) -> None:

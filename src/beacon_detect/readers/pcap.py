@@ -8,7 +8,7 @@ the next record cannot be found behind it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -28,14 +28,23 @@ CHUNK_BYTES = 8 << 20
 LARGE_FILE = 32 << 20
 """Files from this size on are worth the compiler from the first packet on."""
 _MAGICS = {
-    b"\xd4\xc3\xb2\xa1": (0, 1000),
-    b"\xa1\xb2\xc3\xd4": (1, 1000),
-    b"\x4d\x3c\xb2\xa1": (0, 1),
-    b"\xa1\xb2\x3c\x4d": (1, 1),
+    b"\xd4\xc3\xb2\xa1": (0, 1000, 16),
+    b"\xa1\xb2\xc3\xd4": (1, 1000, 16),
+    b"\x4d\x3c\xb2\xa1": (0, 1, 16),
+    b"\xa1\xb2\x3c\x4d": (1, 1, 16),
+    b"\x34\xcd\xb2\xa1": (0, 1000, 24),
+    b"\xa1\xb2\xcd\x34": (1, 1000, 24),
 }
-"""Magic number of pcap -> byte order (1: most significant first), ns of a fraction."""
+"""Magic number of pcap -> byte order (1: most significant first), ns of a fraction, bytes before a
+packet. The last two are Kuznetzov's, whose records also say on which interface."""
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
 _HEADER = 24
+_LINK_NAMES = {
+    105: "Wi-Fi", 119: "Wi-Fi", 127: "Wi-Fi", 163: "Wi-Fi", 192: "PPI, mostly Wi-Fi", 6: "Token Ring",
+    187: "Bluetooth", 189: "USB", 195: "802.15.4", 201: "Bluetooth", 220: "USB", 227: "CAN",
+    239: "NFLOG", 251: "Bluetooth",
+}  # fmt: skip
+"""What captures of link types that are not read are of: https://www.tcpdump.org/linktypes.html"""
 _RESOLUTION, _OFFSET = 9, 14
 """Options of an interface block: unit and offset of its times."""
 
@@ -82,14 +91,17 @@ class PcapReader:
         if data and not ended:
             problems.note("the last record is cut", f"{source.label}: byte {place}")
         yield from followed.finish()
-        _note(followed, problems, source.label)
+        _note(followed, file.links, problems, source.label)
         problems.note("packets without a usable time", source.label, file.timeless)
 
 
-def _note(followed: Connections, problems: Problems, label: str) -> None:
+def _note(followed: Connections, links: set[int], problems: Problems, label: str) -> None:
     counters = followed.counters
     problems.note("no valid IP packet", label, int(counters[frames.UNPARSED]))
-    problems.note("packets of a link type that is not known", label, int(counters[frames.NO_LINK]))
+    strange = sorted(links - set(frames.LINKS))
+    named = ", ".join(f"{link} ({_LINK_NAMES[link]})" if link in _LINK_NAMES else str(link) for link in strange)  # fmt: skip
+    problems.note(f"packets of a link type that is not read: {named}", label, int(counters[frames.NO_LINK]))  # fmt: skip
+    problems.leave("packets inside a tunnel (GRE, IP in IP): not opened", int(counters[frames.TUNNELS]))  # fmt: skip
 
 
 class _Pcap:
@@ -99,10 +111,11 @@ class _Pcap:
 
     def __init__(self, source: Source) -> None:
         header = source.read(_HEADER)
-        self._swapped, self._unit = _MAGICS[header[:4]]
+        self._swapped, self._unit, self._before = _MAGICS[header[:4]]
         link = header[20:24] if self._swapped else header[23:19:-1]
         # The upper bits tell of checksums at the end of frames.
         self._link = int.from_bytes(link) & 0x03FFFFFF
+        self.links = {self._link}
         self._filled: Any = None
 
     def index(
@@ -113,8 +126,8 @@ class _Pcap:
             self._filled = batch
             batch.links[:] = [self._link] * BATCH
         count, at, status = followed.stages.index_pcap(
-            buffer, at, len(data), self._swapped, self._unit, batch.starts, batch.captured,
-            batch.lengths, batch.times, BATCH,
+            buffer, at, len(data), self._swapped, self._unit, self._before, batch.starts,
+            batch.captured, batch.lengths, batch.times, BATCH,
         )  # fmt: skip
         return count, at, status
 
@@ -124,6 +137,8 @@ class _Pcapng:
 
     def __init__(self) -> None:
         self._swapped = 0
+        self.links: set[int] = set()
+        """Link types of all interfaces of all sections."""
         self._links: list[int] = []
         self._ticks: list[int] = []
         self._offsets: list[int] = []
@@ -180,13 +195,18 @@ class _Pcapng:
             if code == _RESOLUTION and value:
                 ticks = 1 << (value[0] & 0x3F) if value[0] & 0x80 else 10 ** min(value[0], 18)
             elif code == _OFFSET and len(value) == 8:
-                offset = self._number(value)
+                offset = int.from_bytes(value, self._order, signed=True)
             at += 4 + (size + 3) // 4 * 4
             if code == 0:
                 break
         self._links.append(self._number(body[:2]))
+        self.links.add(self._links[-1])
         self._ticks.append(min(ticks, 1 << 62))
         self._offsets.append(offset if abs(offset) < 1 << 33 else 0)
 
     def _number(self, raw: bytes) -> int:
-        return int.from_bytes(raw, "big" if self._swapped else "little")
+        return int.from_bytes(raw, self._order)
+
+    @property
+    def _order(self) -> Literal["big", "little"]:
+        return "big" if self._swapped else "little"

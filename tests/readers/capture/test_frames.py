@@ -86,7 +86,7 @@ def test_a_total_length_of_zero_means_the_rest_of_the_frame() -> None:
 
 def test_what_is_not_followed_is_ignored() -> None:
     arp = bytes(12) + b"\x08\x06" + bytes(28)
-    for frame in (arp, ethernet(ip("10.0.0.1", "10.0.0.2", 47, bytes(8)))):
+    for frame in (arp, ethernet(ip("10.0.0.1", "10.0.0.2", 89, bytes(8)))):
         assert read_one(frame)[1][frames.IGNORED] == 1
     unreachable = ip("10.0.0.1", "10.0.0.2", 1, b"\3\3" + bytes(6))
     assert read_one(ethernet(unreachable))[1][frames.IGNORED] == 1

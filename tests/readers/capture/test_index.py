@@ -24,7 +24,17 @@ def test_pcap_records_are_found_in_pieces(frames: list[bytes], room: int, cut: i
     for end in (min(cut, len(content)), len(content)):
         while True:
             count, at, status = index.index_pcap(
-                content, at, end, int(order == ">"), 1000, starts, captured, lengths, times, room
+                content,
+                at,
+                end,
+                int(order == ">"),
+                1000,
+                16,
+                starts,
+                captured,
+                lengths,
+                times,
+                room,
             )
             assert status == index.MORE
             found += [
@@ -64,7 +74,7 @@ def test_pcapng_blocks_are_found_in_pieces(frames: list[bytes], room: int, cut: 
 def test_any_bytes_stop_the_index_or_are_records(content: bytes) -> None:
     starts, captured, lengths, times, links = columns()
     _, at, _ = index.index_pcap(
-        content, 0, len(content), 0, 1, starts, captured, lengths, times, 20
+        content, 0, len(content), 0, 1, 16, starts, captured, lengths, times, 20
     )
     assert at <= len(content)
     _, at, _ = index.index_pcapng(

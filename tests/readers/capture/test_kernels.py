@@ -57,7 +57,7 @@ def follow(content: bytes, *, compiled: bool) -> tuple[list, list, list]:
     batch.links[:] = [1] * BATCH
     while True:
         count, at, _ = followed.stages.index_pcap(
-            buffer, at, len(content), 0, 1000, batch.starts, batch.captured, batch.lengths,
+            buffer, at, len(content), 0, 1000, 16, batch.starts, batch.captured, batch.lengths,
             batch.times, 500,
         )  # fmt: skip
         if not count:

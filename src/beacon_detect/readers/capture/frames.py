@@ -36,20 +36,28 @@ FRAGMENTS = 3
 """Fragments after the first: the first carries the ports."""
 NO_LINK = 4
 """A link type that is not known here."""
-COUNTERS = 5
+TUNNELS = 5
+"""IP packets inside IP packets, which are not opened."""
+COUNTERS = 6
 
 LINK_NULL, LINK_ETHERNET, LINK_PPP, LINK_RAW_A, LINK_RAW_B, LINK_RAW = 0, 1, 9, 12, 14, 101
+LINK_PPP_HDLC, LINK_PPPOE, LINK_C_HDLC = 50, 51, 104
 LINK_LOOP, LINK_SLL, LINK_IPV4, LINK_IPV6, LINK_SLL2 = 108, 113, 228, 229, 276
 """https://www.tcpdump.org/linktypes.html"""
+LINKS = (
+    LINK_NULL, LINK_ETHERNET, LINK_PPP, LINK_RAW_A, LINK_RAW_B, LINK_RAW, LINK_PPP_HDLC, LINK_PPPOE,
+    LINK_C_HDLC, LINK_LOOP, LINK_SLL, LINK_IPV4, LINK_IPV6, LINK_SLL2,
+)  # fmt: skip
 
-TYPE_IP4, TYPE_IP6, TYPE_PPPOE, TYPE_MPLS = 0x0800, 0x86DD, 0x8864, 0x8847
-TYPE_VLAN, TYPE_QINQ, TYPE_OLD_QINQ = 0x8100, 0x88A8, 0x9100
+TYPE_IP4, TYPE_IP6, TYPE_PPPOE, TYPE_MPLS, TYPE_MPLS_MANY = 0x0800, 0x86DD, 0x8864, 0x8847, 0x8848
+TYPE_VLAN, TYPE_QINQ, TYPE_OLD_QINQ, TYPE_OLDER_QINQ = 0x8100, 0x88A8, 0x9100, 0x9200
 TYPE_ANY_IP = 1
 """The link does not say which version of IP; the packet does."""
 MAX_TAGS = 4
 MAX_EXTENSIONS = 8
 
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
+IP_IN_IP, IP6_IN_IP, GRE = 4, 41, 47
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
 SYN, ACK = 0x02, 0x10
 
@@ -87,7 +95,11 @@ def link_header(buffer: Sequence[int], at: int, stop: int, link: int) -> tuple[i
         return (PARSED, u16(buffer, at), at + 20) if at + 20 <= stop else (UNPARSED, 0, 0)
     if link in (LINK_NULL, LINK_LOOP):
         return PARSED, TYPE_ANY_IP, at + 4
-    if link == LINK_PPP:
+    if link == LINK_PPPOE:
+        return PARSED, TYPE_PPPOE, at
+    if link == LINK_C_HDLC:
+        return (PARSED, u16(buffer, at + 2), at + 4) if at + 4 <= stop else (UNPARSED, 0, 0)
+    if link in (LINK_PPP, LINK_PPP_HDLC):
         return PARSED, TYPE_ANY_IP, at + (4 if at < stop and u8(buffer, at) == 0xFF else 2)
     if link in (LINK_RAW, LINK_RAW_A, LINK_RAW_B, LINK_IPV4, LINK_IPV6):
         return PARSED, TYPE_ANY_IP, at
@@ -99,7 +111,7 @@ def network_header(buffer: Sequence[int], at: int, stop: int, link: int) -> tupl
     status, kind, at = link_header(buffer, at, stop, link)
     zone = 0
     for _ in range(MAX_TAGS):
-        if kind not in (TYPE_VLAN, TYPE_QINQ, TYPE_OLD_QINQ):
+        if kind not in (TYPE_VLAN, TYPE_QINQ, TYPE_OLD_QINQ, TYPE_OLDER_QINQ):
             break
         if at + 4 > stop:
             return UNPARSED, 0, 0
@@ -108,7 +120,7 @@ def network_header(buffer: Sequence[int], at: int, stop: int, link: int) -> tupl
         at += 4
     if kind == TYPE_PPPOE:
         return PARSED, at + 8, zone
-    while kind == TYPE_MPLS:
+    while kind in (TYPE_MPLS, TYPE_MPLS_MANY):
         if at + 4 > stop:
             return UNPARSED, 0, 0
         if u8(buffer, at + 2) & 1:  # the bottom of the stack
@@ -222,7 +234,7 @@ def transport(
             return IGNORED, 0, 0
         rows[row + REPLY] = 1 if kind == reply else 0
     else:
-        return IGNORED, 0, 0
+        return TUNNELS if protocol in (IP_IN_IP, IP6_IN_IP, GRE) else IGNORED, 0, 0
     rows[row + PAYLOAD] = length - header
     rows[row + AT] = at + header
     rows[row + CAPTURED] = max(min(stop - at, length) - header, 0)

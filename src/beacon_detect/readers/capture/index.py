@@ -50,26 +50,27 @@ def read_u32(buffer: Sequence[int], at: int, swapped: int) -> int:
 
 
 def index_pcap(
-    buffer: Sequence[int], at: int, end: int, swapped: int, unit: int, starts: MutableSequence[int], captured: MutableSequence[int],
+    buffer: Sequence[int], at: int, end: int, swapped: int, unit: int, before: int, starts: MutableSequence[int], captured: MutableSequence[int],
     lengths: MutableSequence[int], times: MutableSequence[int], room: int,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Index pcap records from ``at``; return how many, where the next begins, and why it stopped.
 
-    ``unit`` is the nanoseconds of one fraction of a second in the file.
+    ``unit`` is the nanoseconds of one fraction of a second in the file,
+    ``before`` the bytes of a record before its packet.
     """
     count = 0
-    while count < room and at + 16 <= end:
+    while count < room and at + before <= end:
         kept = read_u32(buffer, at + 8, swapped)
         if kept > MAX_FRAME:
             return count, at, BROKEN
-        if at + 16 + kept > end:
+        if at + before + kept > end:
             break
         seconds = read_u32(buffer, at, swapped)
         times[count] = seconds * SECOND + read_u32(buffer, at + 4, swapped) * unit
-        starts[count] = at + 16
+        starts[count] = at + before
         captured[count] = kept
         lengths[count] = read_u32(buffer, at + 12, swapped)
-        at += 16 + kept
+        at += before + kept
         count += 1
     return count, at, MORE
 
