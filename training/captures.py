@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Key = tuple[str, str, str, str]
+CONNECTIONS = "conns.csv.gz"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def read(folder: Path) -> Capture:
         Folder with ``conns.csv.gz`` and ``labels.csv``.
     """
     rows: dict[Key, list[tuple[int, int, int]]] = defaultdict(list)
-    with gzip.open(folder / "conns.csv.gz", "rt", newline="") as file:
+    with gzip.open(folder / CONNECTIONS, "rt", newline="") as file:
         for line in csv.DictReader(file):
             key = (line["src"], line["dst"], line["dport"], line["proto"])
             sizes = (int(float(line[name] or 0)) for name in ("orig_bytes", "resp_bytes"))

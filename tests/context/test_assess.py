@@ -33,6 +33,7 @@ FACTS = st.builds(
     attributed_pairs=st.integers(0, 500),
     age=st.floats(0, 1e8),
     watched=st.floats(0, 1e8),
+    connections_per_check_in=st.floats(1, 100),
     size_regularity=st.none() | st.floats(0, 1),
 )
 
@@ -90,6 +91,12 @@ def test_perfect_timing_of_an_infrastructure_service_is_no_alert(
     facts: Any, known: dict[str, Any]
 ) -> None:
     assert assess(1.0, facts(**known), ON).risk < 0.5
+
+
+def test_a_steady_tunnel_over_the_own_resolver_stays_an_alert(facts: Any) -> None:
+    tunnel = {"dst": "10.0.0.1", "dst_internal": True, "dst_port": 53, "protocol": 17}
+
+    assert assess(0.95, facts(**tunnel, size_regularity=0.85), ON).risk > 0.7
 
 
 def test_a_program_in_a_temporary_folder_raises_a_doubtful_score_to_an_alert(facts: Any) -> None:

@@ -26,3 +26,11 @@ def test_is_local(facts: Any, known: dict[str, Any], local: bool) -> None:
 
 def test_the_class_is_that_of_the_destination(facts: Any) -> None:
     assert facts(dst="ff02::fb").dst_class is DestinationClass.MULTICAST
+
+
+@pytest.mark.parametrize(
+    ("port", "protocol", "lookup"),
+    [(53, 17, True), (53, 6, True), (853, 6, True), (53, 1, False), (443, 6, False)],
+)
+def test_is_lookup(facts: Any, port: int, protocol: int, lookup: bool) -> None:
+    assert facts(dst_port=port, protocol=protocol).is_lookup is lookup

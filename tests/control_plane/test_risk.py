@@ -113,3 +113,10 @@ def test_rules_that_are_off_in_the_configuration_are_off() -> None:
     [weighed] = weigh([finding(executable="/tmp/x", process="x")], known(), context, NOW)
 
     assert weighed.reasons == ()
+
+
+@pytest.mark.parametrize(("series", "each"), [("connections", 4.0), ("bursts", 1.0)])
+def test_parallel_connections_are_a_fact_and_parallel_bursts_are_not(series: Any, each: float) -> None:  # fmt: skip
+    found = replace(finding(), series=series, connections_per_check_in=4.0)
+
+    assert facts(known(), found)[0].connections_per_check_in == each

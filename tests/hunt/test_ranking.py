@@ -118,3 +118,16 @@ def test_the_cycle_collector_is_left_as_it_was(make_chunk: Callable, collecting:
         assert gc.isenabled() is collecting
     finally:
         (gc.enable if before else gc.disable)()
+
+
+def test_parallel_connections_count_and_parallel_bursts_do_not(make_chunk: Callable) -> None:
+    four = np.sort(np.concatenate([REGULAR + 0.1 * i for i in range(4)]))
+    rules = []
+    for kind in (Kind.CONNECTION, Kind.BURST):
+        some = Collector()
+        some.add(make_chunk(four, kind=kind))
+        [row] = rank(some, score(some, Settings())[0], 0.0)
+        assert row.connections_per_check_in == 4
+        rules.append([reason.rule for reason in row.reasons])
+
+    assert rules == [["parallel_connections"], []]

@@ -29,8 +29,8 @@ def candidates_of(pairs: PairTable, *, alike: float = 0.2) -> Candidates:
     src, dst = (
         [unpack_address(item.tobytes()) for item in pairs.column(side)] for side in ("src", "dst")
     )
-    places = np.arange(len(pairs))
-    return Candidates(places, src, dst, [""] * len(pairs), np.full(len(pairs), alike))
+    places, count = np.arange(len(pairs)), len(pairs)
+    return Candidates(places, src, dst, [""] * count, np.full(count, alike), np.ones(count))
 
 
 def facts(some: Collector) -> list[Facts]:

@@ -20,13 +20,17 @@ class ContextRules(Section):
     """Which rules may move the risk."""
 
     infrastructure: bool = setting(
-        True, "Lower the polling of time, names, leases, directories and captive portals"
+        True, "Lower the polling of time, names, leases, directories, push services and pings"
     )
     destination: bool = setting(
-        True, "Lower multicast, broadcast, loopback, link-local and internal destinations"
+        True,
+        "Lower multicast, broadcast, loopback, link-local and internal destinations, and calls from outside",
     )
     prevalence: bool = setting(
         True, "Lower destinations that many internal hosts talk to, raise those of very few"
+    )
+    parallel_connections: bool = setting(
+        True, "Lower pairs that open several connections at once, as browsers do"
     )
     process_location: bool = setting(
         True, "Raise programs that are deleted, in memory only, or in temporary or hidden folders"

@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from beacon_detect.context.destination import DestinationClass, destination_class, is_near
+from beacon_detect.records import Protocol
+
+_LOOKUP_PORTS = (53, 853)
+_LOOKUP_PROTOCOLS = (Protocol.TCP, Protocol.UDP)
 
 
 @dataclass(slots=True)
@@ -45,8 +49,15 @@ class Facts:
     """Since the destination was first seen."""
     watched: float = 0.0
     """Since anything was first seen; with less than a week nothing is new."""
+    connections_per_check_in: float = 1.0
+    """Connections at one wake-up, on average; of bursts inside open connections nobody counts them."""
     size_regularity: float | None = None
     """0 to 1: how alike the check-ins' sizes are; None when not measured."""
+
+    @property
+    def is_lookup(self) -> bool:
+        """Whether it talks to a port of name resolution (DNS, DNS over TLS)."""
+        return self.dst_port in _LOOKUP_PORTS and self.protocol in _LOOKUP_PROTOCOLS
 
     @property
     def dst_class(self) -> DestinationClass:

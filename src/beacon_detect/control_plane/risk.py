@@ -101,6 +101,9 @@ def facts_of(
             attributed_pairs=attributed_pairs,
             age=(now_ns - min(seen[i], finding.first_seen)) / SECOND,
             watched=max(watched, (now_ns - finding.first_seen) / SECOND),
+            connections_per_check_in=(
+                1.0 if finding.series == "bursts" else finding.connections_per_check_in
+            ),
             size_regularity=finding.size_regularity if finding.bytes_out else None,
         )
         for i, finding in enumerate(findings)

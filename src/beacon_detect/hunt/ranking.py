@@ -196,7 +196,8 @@ def rank(
     names = collector.names.of(table["src"], table["dst"], table["dst_port"], table["protocol"])
     with _no_cycle_search():
         src, dst = (_texts(table[side]) for side in ("src", "dst"))
-        candidates = Candidates(places, src, dst, names, columns["size_regularity"])
+        parallel = np.where(scored.kinds[keep] == 0, columns["connections_per_check_in"], 1.0)
+        candidates = Candidates(places, src, dst, names, columns["size_regularity"], parallel)
         found = weigh(candidates, columns["score"], collector.pairs, networks, context)
         risk = np.array([one.risk for one in found])
         order = np.lexsort((-columns["check_ins"], columns["sources"], -np.round(risk, 3)))

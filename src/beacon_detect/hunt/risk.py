@@ -7,8 +7,11 @@ silent. Limit: "now" is the end of the input, for first seen is counted back fro
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from beacon_detect.context import Assessment, Facts, assess
 from beacon_detect.context.crowd import crowd_of
@@ -17,7 +20,6 @@ from beacon_detect.records import SECOND
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from beacon_detect.context import ContextSettings
@@ -37,6 +39,8 @@ class Candidates:
     """Name of each destination, empty where none is known."""
     size_regularity: NDArray[np.float64]
     """0 to 1."""
+    parallel: NDArray[np.float64]
+    """Connections at one check-in; 1 for bursts inside open connections."""
 
 
 def weigh(
@@ -81,26 +85,16 @@ def facts_of(candidates: Candidates, pairs: PairTable, internal: Networks) -> It
         pairs.column("dst_port")[places].tolist(), pairs.column("protocol")[places].tolist(),
         internal.contain(src[places]).tolist(), internal.contain(dst[places]).tolist(),
         crowd.sources.tolist(), ((now - crowd.first_seen) / SECOND).tolist(),
-        candidates.size_regularity.tolist(), pairs.column("bytes_out")[places].tolist(),
-        strict=True,
+        # Many logs carry no sizes; all zero is not "all alike".
+        np.where(pairs.column("bytes_out")[places] > 0, candidates.size_regularity, np.nan).tolist(),
+        candidates.parallel.tolist(), strict=True,
     )  # fmt: skip
-    for (
-        source,
-        destination,
-        name,
-        port,
-        protocol,
-        from_inside,
-        to_inside,
-        sources,
-        age,
-        alike,
-        sent,
-    ) in columns:
+    for row in columns:
+        src_text, dst_text, name, port, protocol, inside, to_inside, sources, age, alike, parallel = row  # fmt: skip
         yield Facts(
-            src=source, dst=destination, name=name, dst_port=port, protocol=protocol,
-            src_internal=from_inside, dst_internal=to_inside,
+            src=src_text, dst=dst_text, name=name, dst_port=port, protocol=protocol,
+            src_internal=inside, dst_internal=to_inside,
             sources=sources, hosts=crowd.hosts, age=age, watched=watched,
-            # Many logs carry no sizes; all zero is not "all alike".
-            size_regularity=alike if sent else None,
+            connections_per_check_in=parallel,
+            size_regularity=None if math.isnan(alike) else alike,
         )  # fmt: skip

@@ -1,7 +1,10 @@
 """Where the traffic goes: groups and neighbours cannot be a command server far away.
 
 Multicast and broadcast have no single receiver to take orders from. Internal
-destinations are only lowered a little: implants do relay through neighbours.
+destinations are only lowered a little: implants do relay through neighbours, and a
+resolver is not even that, for it passes on what it is asked. What outside hosts
+open towards the inside is a scan, a probe or a visit: implants call out. Limit: a
+web shell that is polled from outside looks like such a visit.
 """
 
 from __future__ import annotations
@@ -19,12 +22,18 @@ _SAID = {
     DestinationClass.BROADCAST: (-0.7, "goes to a broadcast address, which nobody commands from"),
     DestinationClass.LOOPBACK: (-0.4, "stays on this machine"),
     DestinationClass.LINK_LOCAL: (-0.3, "stays on the local link"),
-    DestinationClass.INTERNAL: (-0.1, "stays inside the network"),
 }
+_FROM_OUTSIDE = (-0.3, "is opened from outside towards the inside, and implants call out")
+_INSIDE = (-0.1, "stays inside the network")
 
 
 def _judge(facts: Facts) -> tuple[float, str] | None:
-    return _SAID.get(facts.dst_class)
+    kind = facts.dst_class
+    if kind is not DestinationClass.INTERNAL:
+        return _SAID.get(kind)
+    if not facts.src_internal:
+        return _FROM_OUTSIDE
+    return None if facts.is_lookup else _INSIDE
 
 
 RULE = Rule("destination", -0.7, 0.0, _judge)
