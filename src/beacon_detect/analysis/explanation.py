@@ -105,6 +105,8 @@ class SeriesExplanation:
         Seconds between the check-ins of the leading episode, of the series without one.
     histogram
         Of these intervals.
+    sized
+        Whether any event of the leading episode has a size; many logs know none.
     sleep_changes
         In the order of time.
     against_random, against_clock
@@ -117,6 +119,7 @@ class SeriesExplanation:
     episodes: Results
     intervals: Floats
     histogram: Histogram
+    sized: bool = False
     sleep_changes: tuple[SleepChange, ...] = ()
     against_random: Attribution | None = None
     against_clock: Attribution | None = None
@@ -164,6 +167,7 @@ def explain_series(
         episodes=episodes,
         intervals=found.intervals,
         histogram=_histogram(found, folded),
+        sized=bool(bytes_out[first:last].any() or bytes_in[first:last].any()),
         sleep_changes=tuple(sorted(changes, key=lambda change: change.event)),
         against_random=against[0],
         against_clock=against[1],

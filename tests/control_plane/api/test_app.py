@@ -30,6 +30,7 @@ def test_every_documented_endpoint_is_described(document: dict[str, Any]) -> Non
     assert described == {
         *(("GET", path) for path in READS),
         ("GET", "beacons/{id}"),
+        ("GET", "explain"),
         ("POST", "config"),
         ("POST", "telemetry"),
         ("POST", "analyze"),

@@ -18,12 +18,14 @@ from beacon_detect.control_plane.api import (
     beacons,
     config,
     connections,
+    explain,
     health,
     problems,
     status,
     telemetry,
 )
 from beacon_detect.control_plane.api.connection_limits import ConnectionLimits
+from beacon_detect.control_plane.api.explanation_desk import ExplanationDesk
 from beacon_detect.control_plane.api.security import BodyReader, Guard, allowed_hosts
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from beacon_detect.control_plane.lifecycle import ControlPlane
 
 PREFIX = "/api/v1"
-RESOURCES = (health, status, beacons, alerts, connections, config, telemetry, analyze)
+RESOURCES = (health, status, beacons, explain, alerts, connections, config, telemetry, analyze)
 """Modules with a ``router``: one for each resource."""
 
 
@@ -59,6 +61,7 @@ def create_app(system: ControlPlane, *, token: str) -> FastAPI:
         lambda: system.settings.running.control_plane.max_request_mb << 20
     )
     app.state.connection_limits = ConnectionLimits()
+    app.state.explanations = ExplanationDesk()
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX)
     app.add_middleware(Guard, token=token, hosts=allowed_hosts(limits))

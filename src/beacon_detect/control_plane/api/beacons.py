@@ -8,8 +8,10 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Query
 
-from beacon_detect.control_plane.api.models import Beacon, BeaconDetail, BeaconList
+from beacon_detect.control_plane.api.explanation_models import BeaconDetail, measured
+from beacon_detect.control_plane.api.models import Beacon, BeaconList
 from beacon_detect.control_plane.api.parameters import (
+    Desk,
     Limited,
     Parameters,
     Severities,
@@ -17,8 +19,9 @@ from beacon_detect.control_plane.api.parameters import (
     System,
     since_ns,
 )
+from beacon_detect.control_plane.explanation import explain, subject_of_finding
 from beacon_detect.control_plane.findings import Finding
-from beacon_detect.control_plane.groups import pairs_behind
+from beacon_detect.control_plane.lifecycle import ControlPlane
 from beacon_detect.errors import NotFoundError
 from beacon_detect.records import SECOND
 
@@ -70,26 +73,26 @@ def list_beacons(wanted: Annotated[BeaconParameters, Query()], system: System) -
 
 
 @router.get("/beacons/{id}")
-def show_beacon(
+async def show_beacon(
     id: str,  # noqa: A002 (the name in the path)
     _none: Annotated[Parameters, Query()],
     system: System,
+    desk: Desk,
 ) -> BeaconDetail:
-    """Show one beacon with the times of its newest events; whitelisted ones too."""
+    """Show one beacon with its series, measured now; whitelisted ones too."""
     finding = system.analyzer.finding(id)
     if finding is None:
         raise NotFoundError(f"there is no beacon {id[:40]!r}")
-    hidden = system.whitelist.hidden_text([finding.src], [finding.dst], [finding.dst_port])
-    times, intervals = _series(finding, system)
-    beacon = Beacon.of(finding, time.time_ns(), whitelisted=bool(hidden[0]))
-    return BeaconDetail(**beacon.model_dump(), times=times, intervals=intervals)
+    return await desk.run(lambda: _detail(system, finding))
 
 
-def _series(finding: Finding, system: System) -> tuple[list[float], list[float]]:
-    """Return the newest event times of a finding and the intervals between them, in seconds."""
-    limit = system.settings.running.control_plane.series_length
-    pairs = pairs_behind(finding, system.pairs.columns())
-    table = system.store.series(pairs.tolist(), finding.series, limit)
-    times = np.asarray(table.column("time")) / SECOND
-    intervals = np.diff(np.asarray(table.column("series_time"))) / SECOND
-    return times.tolist(), intervals.tolist()
+def _detail(system: ControlPlane, finding: Finding) -> BeaconDetail:
+    now = time.time_ns()
+    explained = explain(system, subject_of_finding(system, finding), now)
+    beacon = Beacon.of(finding, now, whitelisted=bool(explained.whitelisted_by))
+    return BeaconDetail(
+        **beacon.model_dump(),
+        times=(explained.wall / SECOND).tolist(),
+        intervals=(np.diff(explained.times) / SECOND).tolist(),
+        measured=measured(explained),
+    )

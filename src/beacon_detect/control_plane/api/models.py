@@ -124,13 +124,6 @@ _SAME_IN_FINDING = (
 )  # fmt: skip
 
 
-class BeaconDetail(Beacon):
-    """A finding with the series it was judged by."""
-
-    times: list[float] = Field(description="Newest events, seconds since the epoch, ascending")
-    intervals: list[float] = Field(description="Seconds between them, on a clock without steps")
-
-
 class BeaconList(Answer):
     """Findings, highest risk first."""
 

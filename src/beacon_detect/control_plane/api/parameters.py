@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from beacon_detect.control_plane.api.connection_limits import ConnectionLimits
+from beacon_detect.control_plane.api.explanation_desk import ExplanationDesk
 from beacon_detect.control_plane.api.models import Severity
 from beacon_detect.control_plane.api.security import BodyReader
 from beacon_detect.control_plane.lifecycle import ControlPlane
@@ -78,6 +79,12 @@ def _connection_limits(request: Request) -> ConnectionLimits:
     return limits
 
 
+def _desk(request: Request) -> ExplanationDesk:
+    desk: ExplanationDesk = request.app.state.explanations
+    return desk
+
+
 System = Annotated[ControlPlane, Depends(_system)]
 Bodies = Annotated[BodyReader, Depends(_bodies)]
 Limits = Annotated[ConnectionLimits, Depends(_connection_limits)]
+Desk = Annotated[ExplanationDesk, Depends(_desk)]

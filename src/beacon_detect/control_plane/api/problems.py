@@ -19,6 +19,7 @@ from beacon_detect.control_plane.intake import (
     RecordFaultsError,
     UnsupportedBodyError,
 )
+from beacon_detect.control_plane.pair_choice import SeveralPairsError
 from beacon_detect.control_plane.settings import HiddenError, RefusedError
 from beacon_detect.control_plane.storage.database import DatabaseDownError
 from beacon_detect.control_plane.storage.writer import StoreBusyError, StoreClosedError
@@ -39,6 +40,7 @@ RETRY_AFTER_SECONDS = 2
 
 _STATUS_OF: tuple[tuple[type[BeaconError], int, str], ...] = (
     (NotFoundError, 404, "not-found"),
+    (SeveralPairsError, 400, "several-pairs"),
     (ConfigError, 400, "configuration-not-valid"),
     (RefusedError, 403, "change-refused"),
     (HiddenError, 409, "set-by-environment"),
