@@ -1,12 +1,14 @@
 """How long a pass of the analyzer takes over 100,000 pairs of 100 events, all of them touched.
 
-    python benchmarks/analysis.py [--pairs N] [--events N]
+    python benchmarks/analysis.py [--pairs N] [--events N] [--addresses N]
 
 The pass is the real one: working set, measurement, judgement, one transaction
 in a real store. One pair in a hundred is a beacon (60 s, 10 % jitter), the
 others are random (Poisson) at the same rate. The baseline is the same
 measurement in plain NumPy, one pair at a time, on a sample of the same pairs
 in the same run. Compiling (once for each machine, cached) is not counted.
+``--addresses N`` gives every N pairs one source and one name, so that each of
+them is merged into a group and measured again.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import pyarrow as pa
 
 from beacon_detect import analysis
 from beacon_detect.analysis import reference
+from beacon_detect.analysis.model import load_model
 from beacon_detect.config import Config
 from beacon_detect.control_plane.alerts.manager import AlertManager
 from beacon_detect.control_plane.analyzer import Analyzer
@@ -44,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=100_000)
     parser.add_argument("--events", type=int, default=100, help="events of a pair")
+    parser.add_argument("--addresses", type=int, default=1, help="pairs behind one name")
     options = parser.parse_args()
     config = Config.model_validate(
         {"alerting": {"syslog": {"enabled": False}, "file": {"enabled": False}}}
@@ -51,7 +55,7 @@ def main() -> None:
     total = options.pairs * options.events
     working_set = WorkingSet(max_events=total + ROWS_PER_TABLE, series_length=options.events)
     pairs = PairTable()
-    fill(working_set, pairs, event_times(options.pairs, options.events))
+    fill(working_set, pairs, event_times(options.pairs, options.events), options.addresses)
     analysis.warm_up()
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder), memory_limit_mb=256, on_commit=lambda _batches: None)
@@ -95,27 +99,29 @@ def event_times(pairs: int, events: int) -> np.ndarray:
     return times - times[:, -1:] + newest
 
 
-def fill(working_set: WorkingSet, pairs: PairTable, times: np.ndarray) -> None:
+def fill(working_set: WorkingSet, pairs: PairTable, times: np.ndarray, addresses: int) -> None:
     """Add the events as the intake would, in record tables of many pairs."""
     per_table = max(1, ROWS_PER_TABLE // times.shape[1])
     for first in range(0, len(times), per_table):
         part = times[first : first + per_table]
         numbers = np.repeat(np.arange(first, first + len(part)), times.shape[1])
-        batch = CommittedBatch.of(BatchHeader("sensor-1", f"{first}"), table(numbers, part.ravel()))
+        records = table(numbers, part.ravel(), addresses)
+        batch = CommittedBatch.of(BatchHeader("sensor-1", f"{first}"), records)
         working_set.add(batch.pair_ids, batch.table)
         pairs.add(batch)
 
 
-def table(numbers: np.ndarray, times: np.ndarray) -> pa.Table:
-    """Return a record table of connections; the pair's number is its source address."""
+def table(numbers: np.ndarray, times: np.ndarray, addresses: int) -> pa.Table:
+    """Return a record table of connections; ``addresses`` pairs in a row share source and name."""
     count = len(numbers)
     v4 = np.frombuffer(V4_PREFIX, np.uint8)
     source = np.zeros((count, 16), np.uint8)
     source[:, :12] = v4
-    source[:, 12:] = (numbers + (10 << 24)).astype(">u4").view(np.uint8).reshape(-1, 4)
+    source[:, 12:] = (numbers // addresses + (10 << 24)).astype(">u4").view(np.uint8).reshape(-1, 4)
     target = np.zeros((count, 16), np.uint8)
     target[:, :12] = v4
-    target[:, 12:] = (203, 0, 113, 7)
+    target[:, 12:15] = (203, 0, 113)
+    target[:, 15] = numbers % addresses
     known = {
         "kind": np.full(count, Kind.CONNECTION, np.uint8),
         "connection_id": np.arange(count, dtype=np.uint64),
@@ -128,7 +134,11 @@ def table(numbers: np.ndarray, times: np.ndarray) -> pa.Table:
     }
     columns = []
     for field in record_schema():
-        if field.name in known:
+        if field.name == "name" and addresses > 1:
+            names, codes = np.unique(numbers // addresses, return_inverse=True)
+            texts = [f"host-{name}.example" for name in names.tolist()]
+            columns.append(pa.DictionaryArray.from_arrays(codes.astype(np.int32), texts))
+        elif field.name in known:
             columns.append(pa.array(known[field.name]).cast(field.type))
         elif pa.types.is_dictionary(field.type):
             columns.append(pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [""]))
@@ -149,7 +159,7 @@ def loop_seconds_per_pair(events: int) -> float:
     times = event_times(SAMPLE, events)
     batch = analysis.SeriesBatch.from_lists(list(times))
     begin = time.perf_counter()
-    reference.measure(batch, analysis.Settings())
+    reference.measure(batch, analysis.Settings(), load_model().forest)
     return (time.perf_counter() - begin) / SAMPLE
 
 

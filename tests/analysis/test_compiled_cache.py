@@ -60,7 +60,9 @@ def test_importing_the_core_and_scoring_a_small_batch_does_not_import_numba() ->
     program = (
         "import sys, numpy as np; from beacon_detect.analysis import *;"
         "analyze(SeriesBatch.from_lists([np.arange(20) * 10**9]), Settings());"
-        "assert 'numba' not in sys.modules"
+        "assert 'numba' not in sys.modules;"
+        "from beacon_detect.analysis.compiled_cache import is_loaded;"
+        "assert not is_loaded()"
     )
 
     subprocess.run([sys.executable, "-c", program], check=True, env=dict(os.environ))

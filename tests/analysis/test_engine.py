@@ -19,9 +19,12 @@ from beacon_detect.analysis import (
     Settings,
     analyze,
     list_episodes,
+    reference,
     warm_up,
 )
-from beacon_detect.analysis.engine import SMALL_BATCH
+from beacon_detect.analysis.compiled_cache import is_loaded
+from beacon_detect.analysis.engine import SMALL_BATCH, to_results
+from beacon_detect.analysis.model import load_model
 
 SECOND = 1_000_000_000
 intervals = st.floats(1.0, 43_200.0)
@@ -224,9 +227,12 @@ def test_a_large_batch_takes_the_compiled_path_and_agrees() -> None:
     settings = Settings()
     series = [uniform(60.0, 0.3, 30, seed) for seed in range(SMALL_BATCH + 1)]
     large = analyze(SeriesBatch.from_lists(series), settings)
-    small = analyze(SeriesBatch.from_lists(series[:50]), settings)
+    some = SeriesBatch.from_lists(series[:50])
+    plain = to_results(*reference.measure(some, settings, load_model().forest), settings)
 
-    assert large.score[:50] == pytest.approx(small.score, abs=1e-9)
+    assert is_loaded()
+    assert large.score[:50] == pytest.approx(plain.score, abs=1e-9)
+    assert large.score[:50] == pytest.approx(analyze(some, settings).score, abs=1e-9)
 
 
 def test_warm_up_needs_no_data() -> None:

@@ -74,6 +74,15 @@ def test_the_order_of_the_series_changes_nothing(
     assert of(shuffled) == of(many)
 
 
+def test_times_centuries_apart_are_ordered_as_well() -> None:
+    far = 2**62
+
+    assert merged([[(-far, 0, 0), (far, 0, 0)], [(0, 0, 0)]], [1, 1], 2) == [
+        [],
+        [(-far, 0, 0), (0, 0, 0), (far, 0, 0)],
+    ]
+
+
 def test_series_without_a_group_are_left_out() -> None:
     assert merged([[(1, 0, 0)], [(2, 0, 0)]], [NO_GROUP, 0], 1) == [[(2, 0, 0)]]
 

@@ -42,6 +42,11 @@ def load_compiled() -> ModuleType:
     return compiled
 
 
+def is_loaded() -> bool:
+    """Tell whether this process has the compiled implementation already."""
+    return load_compiled.cache_info().currsize > 0
+
+
 def cache_directory(numba_version: str) -> Path | None:
     """Return a private, writable directory for this version of the code.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from beacon_detect.analysis import reference
-from beacon_detect.analysis.compiled_cache import load_compiled
+from beacon_detect.analysis.compiled_cache import is_loaded, load_compiled
 from beacon_detect.analysis.model import load_model
 from beacon_detect.analysis.reference.episodes import episodes
 from beacon_detect.analysis.rows import ROW
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
 
 SMALL_BATCH = 1_500
-"""Batches of no more work than this take the NumPy path (a second or two), while the compiler may need half a minute."""
+"""Batches of no more work than this take the NumPy path (a second or two), while the compiler may need half a minute;
+a process that has the compiled code already uses it for every batch."""
 EVENTS_PER_SERIES = 1_000
 """Events that cost the NumPy path as much as one more series (measured)."""
 CAUTIOUS_SCORE = 0.799
@@ -57,10 +58,10 @@ def analyze(series: SeriesBatch, settings: Settings) -> Results:
     -------
     Results
         One row per series, in order: its leading episode.  The same input gives
-        the same output.
+        the same output, up to the rounding in which the implementations differ.
     """
     scorable = int((np.diff(series.offsets) >= MIN_CHECK_INS).sum())
-    small = scorable + len(series.times) / EVENTS_PER_SERIES <= SMALL_BATCH
+    small = scorable + len(series.times) / EVENTS_PER_SERIES <= SMALL_BATCH and not is_loaded()
     measure = reference.measure if small else load_compiled().measure
     rows, features = measure(series, settings, load_model().forest)
     return to_results(rows, features, settings)

@@ -70,9 +70,15 @@ class GroupScan:
         most_events
             Events merged at a time.
         """
+        from beacon_detect.analysis import warm_up
+
         for groups in find_groups(self.columns, touched, hidden):
             kept = with_events(groups, self._held(groups), self.least_events)
-            yield from pieces(kept, self._held(kept), most_events)
+            events = self._held(kept)
+            if events.sum() > most_events:
+                # Each piece alone would not be worth the compiled code, all of them are.
+                warm_up()
+            yield from pieces(kept, events, most_events)
 
     def _held(self, groups: Groups) -> NDArray[np.int64]:
         return self.working_set.sizes(self.columns.ids[groups.members])
