@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from beacon_detect.analysis import Results, SeriesBatch, Settings, analyze
-from training import beacons, captures, peers, worlds
+from training import beacons, captures, labelled_day, peers, worlds
 
 BANDS = ((0.0, 0.05), (0.05, 0.2), (0.2, 0.35), (0.35, 0.5), (0.5, 0.7), (0.7, 0.9))
 RATES = (0.01, 0.001)
@@ -134,20 +134,9 @@ def by_length(limits: list[float]) -> None:
 def on_captures(folder: Path) -> None:
     """Print what real captures score: every family, and how many benign pairs with it."""
     for name, path in captures.captures(folder).items():
-        capture = captures.read(path)
-        results = analyze(capture.batch, Settings())
-        say(f"\n{name}\n\n| label | set | pairs | best | >= 0.7 | >= 0.9 | base >= 0.7 |")
-        say("| --- | --- | --- | --- | --- | --- | --- |")
-        for label in ("beacon", "benign_periodic", "benign"):
-            judged = (capture.label == label) & (capture.connections >= 6)
-            sets = sorted(set(capture.source[judged])) if label == "beacon" else ["all"]
-            for one in sets:
-                chosen = judged & ((capture.source == one) | (one == "all"))
-                score, base = results.score[chosen], results.base_score[chosen]
-                say(
-                    f"| {label} | {one} | {chosen.sum()} | {score.max(initial=0):.2f} | "
-                    f"{(score >= 0.7).sum()} | {(score >= 0.9).sum()} | {(base >= 0.7).sum()} |"
-                )
+        say(f"\n{name}\n")
+        for line in labelled_day.table(labelled_day.judged(path)):
+            say(line)
 
 
 def main(arguments: list[str] | None = None) -> None:

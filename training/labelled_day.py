@@ -49,6 +49,11 @@ class Judged:
         """Risk, 0 without a score."""
         return self.row.risk if self.row else 0.0
 
+    @property
+    def base(self) -> float:
+        """The documented base score, 0 without one."""
+        return self.row.base_score if self.row else 0.0
+
 
 def judged(folder: Path, context: ContextSettings | None = None) -> list[Judged]:
     """Hunt in one labelled capture.
@@ -81,15 +86,15 @@ def table(pairs: Iterable[Judged]) -> list[str]:
     for pair in pairs:
         groups[pair.label, pair.source if pair.label == "beacon" else "all"].append(pair)
     lines = [
-        "| label | set | pairs | best score | best risk | score >= 0.7 | risk >= 0.7 |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| label | set | pairs | best score | best risk | score >= 0.7 | risk >= 0.7 | base >= 0.7 |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for label, source in sorted(groups, key=lambda key: (LABELS.index(key[0]), key[1])):
         members = groups[label, source]
         lines.append(
             f"| {label} | {source} | {len(members)} | {max(m.score for m in members):.2f} | "
             f"{max(m.risk for m in members):.2f} | {sum(m.score >= ALERT for m in members)} | "
-            f"{sum(m.risk >= ALERT for m in members)} |"
+            f"{sum(m.risk >= ALERT for m in members)} | {sum(m.base >= ALERT for m in members)} |"
         )
     return lines
 

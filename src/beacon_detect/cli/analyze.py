@@ -238,15 +238,17 @@ def _destination(row: dict[str, Any]) -> str:
 
 def _reason(row: dict[str, Any]) -> str:
     """Return what the other columns do not say already, what moved the risk most first."""
-    parts = [clean(reason["reason"]) for reason in row["reasons"][:1]]
+    told = row["reasons"][0]["rule"] if row["reasons"] else ""
+    parts = [clean(row["reasons"][0]["reason"])] if told else []
     if row["missed"]:
         parts.append(f"{row['missed']} missed")
-    if row["connections_per_check_in"] >= 1.5:
+    if row["connections_per_check_in"] >= 1.5 and told != "parallel_connections":
         parts.append(f"{row['connections_per_check_in']:.1f} connections each")
     if row["series"] == "bursts":
         parts.append("inside open connections")
     parts.append(f"cv {row['cv']:.2f}")
-    parts.append("1 source" if row["sources"] == 1 else f"{count(row['sources'])} sources")
+    if told != "prevalence":
+        parts.append("1 source" if row["sources"] == 1 else f"{count(row['sources'])} sources")
     return ", ".join(parts)
 
 

@@ -40,9 +40,13 @@ def adjustments(facts: Facts, settings: ContextSettings) -> tuple[Adjustment, ..
     """Return what the rules say about a pair, strongest first."""
     if not settings.enabled:
         return ()
-    said = (rule(facts) for rule in RULES if rule.name not in settings.disabled)
-    spoken = [adjustment for adjustment in said if adjustment is not None and adjustment.delta]
-    spoken.sort(key=lambda adjustment: (-abs(adjustment.delta), adjustment.rule))
+    spoken: list[Adjustment] = []
+    for rule in RULES:
+        adjustment = rule(facts)
+        if adjustment is not None and adjustment.delta and rule.name not in settings.disabled:
+            spoken.append(adjustment)
+    if len(spoken) > 1:
+        spoken.sort(key=lambda adjustment: (-abs(adjustment.delta), adjustment.rule))
     return tuple(spoken)
 
 

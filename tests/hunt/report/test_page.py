@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from beacon_detect.context import Adjustment, ContextSettings
 from beacon_detect.hunt.report.page import DETAILED, render, write_report
 from beacon_detect.hunt.run import Hunt, HuntOptions, hunt
 
@@ -27,7 +28,7 @@ def found(tmp_path: Path) -> Hunt:
     ]
     path = tmp_path / "a.csv"
     path.write_text("ts,src,dst,dport,proto,name\n" + "".join(lines) + "broken,1,2,3,4,5\n")
-    return hunt([str(path)], HuntOptions())
+    return hunt([str(path)], HuntOptions(context=ContextSettings(enabled=False)))
 
 
 def test_the_page_needs_nothing_else(found: Hunt) -> None:
@@ -43,20 +44,39 @@ def test_the_page_needs_nothing_else(found: Hunt) -> None:
 def test_the_page_says_what_was_found_read_and_lost(found: Hunt) -> None:
     text = render(found, found.rows[:3], NOW)
 
-    assert f"{DETAILED + 3} pairs check in regularly" in text
+    assert f"{DETAILED + 3} pairs are of medium risk or higher" in text
     assert f"{DETAILED} more pairs are not listed" in text
     assert "c2.example.com" in text
     assert "1 not a number" in text
     assert "100% of the check-ins sent 0 B" in text
 
 
-def test_only_pairs_with_a_score_are_said_to_be_regular(found: Hunt) -> None:
-    few = [replace(row, score=0.1) for row in found.rows[2:]]
-    found.rows[2:] = few
+def test_the_lead_counts_by_risk_and_tells_what_context_explains(found: Hunt) -> None:
+    found.rows[2:] = [replace(row, score=0.9, risk=0.2) for row in found.rows[2:]]
+    text = render(found, found.rows, NOW)
+    assert "<p class=lead>2 pairs are of medium risk or higher, from 2 sources." in text
+    assert f"Context explains {DETAILED + 1} pairs that timing alone" in text
 
-    assert "<p class=lead>2 pairs check in regularly, from 2 sources." in render(found, found.rows, NOW)  # fmt: skip
-    found.rows[:] = few
-    assert f"None of {DETAILED + 1} listed pairs checks in regularly" in render(found, few, NOW)
+    found.rows[:2] = []
+    assert f"None of {DETAILED + 1} listed pairs is of medium risk or higher." in render(found, found.rows, NOW)  # fmt: skip
+    found.rows[:] = [replace(row, score=0.1, risk=0.1) for row in found.rows]
+    assert f"None of {DETAILED + 1} listed pairs checks in regularly.<" in render(found, found.rows, NOW)  # fmt: skip
+
+
+def test_every_step_from_score_to_risk_is_told_with_its_size(found: Hunt) -> None:
+    steps = (
+        Adjustment("infrastructure", -0.6, "polls <time>"),
+        Adjustment("size_regularity", 0.05, "of one size"),
+    )
+    row = replace(found.rows[0], score=0.9, risk=0.405, reasons=steps)
+    text = render(found, [row], NOW)
+
+    assert "Context lowers the risk from 90.0% (the score) to <b>40.5%</b>:" in text
+    assert "<li><span class=down>-0.60</span> polls &lt;time&gt;</li>" in text
+    assert "<li><span class=up>+0.05</span> of one size</li>" in text
+    assert "<td class=why><span class=down>-0.60</span>" in text
+    plain = render(found, [replace(row, risk=0.9, reasons=())], NOW)
+    assert "No context moved it: the risk is the score." in plain
 
 
 def test_names_cannot_become_markup(found: Hunt) -> None:

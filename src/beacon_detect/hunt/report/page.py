@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect import __version__
-from beacon_detect.analysis.severity import SEVERITIES
+from beacon_detect.analysis.severity import CUT_OFFS, SEVERITIES
 from beacon_detect.hunt.report import charts
 from beacon_detect.hunt.report.views import View, spectrum, views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from beacon_detect.context import Adjustment
     from beacon_detect.hunt.ranking import Row
     from beacon_detect.hunt.run import Hunt
 
@@ -29,6 +30,9 @@ DETAILED = 25
 TIMELINE_ROWS = 25
 REGULAR = 0.5
 """Score from which a pair is said to check in regularly; below it, more often than not it does not."""
+ALERT = CUT_OFFS[-1][0]
+"""Risk from which a pair is more than LOW."""
+_LONGEST_UNBROKEN = len("255.255.255.255:65535 icmpv6")
 STYLE = Path(__file__).with_name("style.css")
 
 
@@ -120,16 +124,30 @@ def _summary(found: Hunt, rows: Sequence[Row]) -> str:
 
 
 def _lead(found: Hunt) -> str:
-    regular = [row for row in found.rows if row.score >= REGULAR]
-    if not regular:
-        return f"None of {len(found.rows):,} listed pairs checks in regularly."
-    top = regular[0]
-    from_sources = len({row.src for row in regular})
+    alerts = [row for row in found.rows if row.risk >= ALERT]
+    if not alerts:
+        regular = any(row.score >= REGULAR for row in found.rows)
+        said = "is of medium risk or higher" if regular else "checks in regularly"
+        return f"None of {len(found.rows):,} listed pairs {said}.{_explained(found.rows)}"
+    top = alerts[0]
+    from_sources = len({row.src for row in alerts})
     name = f" ({escape(top.name)})" if top.name else ""
     return (
-        f"{len(regular):,} {'pair checks' if len(regular) == 1 else 'pairs check'} in regularly,"
+        f"{len(alerts):,} {'pair is' if len(alerts) == 1 else 'pairs are'} of medium risk or higher,"
         f" from {from_sources:,} {'source' if from_sources == 1 else 'sources'}. First of them is"
         f" {escape(top.src)} to {escape(top.dst)}{name}, every {charts.nice_time(top.interval)}."
+        f"{_explained(found.rows)}"
+    )
+
+
+def _explained(rows: Sequence[Row]) -> str:
+    """Say how many pairs are no finding because of what surrounds them."""
+    count = sum(row.score >= ALERT > row.risk for row in rows)
+    if not count:
+        return ""
+    return (
+        f" Context explains {count:,} {'pair' if count == 1 else 'pairs'} that timing alone"
+        " would have put among them."
     )
 
 
@@ -140,7 +158,13 @@ def _badge(row: Row) -> str:
 def _destination(row: Row) -> str:
     at = f"[{row.dst}]:{row.dport}" if ":" in row.dst else f"{row.dst}:{row.dport}"
     name = f"<br><span class=name>{escape(row.name)}</span>" if row.name else ""
-    return f"{escape(at)} {escape(row.proto)}{name}"
+    return f"{_address(f'{at} {row.proto}')}{name}"
+
+
+def _address(text: str) -> str:
+    """Return an address that is not broken over lines, unless it is as long as IPv6 may be."""
+    kind = "" if len(text) > _LONGEST_UNBROKEN else " class=addr"
+    return f"<span{kind}>{escape(text)}</span>"
 
 
 def _table(found: Hunt, rows: Sequence[Row]) -> str:
@@ -148,16 +172,38 @@ def _table(found: Hunt, rows: Sequence[Row]) -> str:
         return f"<section><h2>Ranked list</h2><p>{escape(found.why_empty)}.</p></section>"
     lines = "".join(
         f"<tr><td class=n>{_link(rank, rank)}</td><td class=n>{row.risk:.0%}</td><td class=n>{row.score:.0%}</td>"
-        f"<td>{_badge(row)}</td><td>{escape(row.src)}</td><td>{_destination(row)}</td>"
+        f"<td>{_badge(row)}</td><td>{_address(row.src)}</td><td>{_destination(row)}</td>"
         f"<td class=n>{row.check_ins:,}</td><td class=n>{charts.nice_time(row.interval)} ±{row.jitter:.0%}</td>"
-        f"<td class=n>{row.sources:,}</td></tr>"
+        f"<td class=why>{_why(row)}</td></tr>"
         for rank, row in enumerate(rows, 1)
     )
     more = len(found.rows) - len(rows)
     note = f"<p class=note>{more:,} more pairs are not listed.</p>" if more > 0 else ""
     return (
         "<section><h2>Ranked list</h2><div class=wide><table><thead><tr><th class=n>#<th class=n>Risk<th class=n>Score<th>Severity<th>Source"
-        f"<th>Destination<th class=n>Check-ins<th class=n>Interval<th class=n>Sources</tr></thead><tbody>{lines}</tbody></table></div>{note}</section>"
+        f"<th>Destination<th class=n>Check-ins<th class=n>Interval<th>What moved the risk most</tr></thead><tbody>{lines}</tbody></table></div>{note}</section>"
+    )
+
+
+def _why(row: Row) -> str:
+    """Return the strongest step from score to risk."""
+    return _step(row.reasons[0]) if row.reasons else "nothing: the timing alone"
+
+
+def _step(reason: Adjustment) -> str:
+    kind = "down" if reason.delta < 0 else "up"
+    return f"<span class={kind}>{reason.delta:+.2f}</span> {escape(reason.reason)}"
+
+
+def _context(row: Row) -> str:
+    """Return the way from score to risk, strongest step first."""
+    if not row.reasons:
+        return "<p class=context>No context moved it: the risk is the score.</p>"
+    verb = "lowers" if row.risk < row.score else "raises"
+    steps = "".join(f"<li>{_step(reason)}</li>" for reason in row.reasons)
+    return (
+        f"<div class=context><p>Context {verb} the risk from {row.score:.1%} (the score) to"
+        f" <b>{row.risk:.1%}</b>:</p><ul>{steps}</ul></div>"
     )
 
 
@@ -179,7 +225,7 @@ def _finding(rank: int, row: Row, view: View) -> str:
     return (
         f'<section class=finding id="f{rank}"><h2><span class=rank>{rank}</span>{escape(row.src)}'
         f" <span class=arrow>to</span> {escape(row.dst)}:{row.dport} <small>{escape(row.proto)}</small>{name}{_badge(row)}</h2>"
-        f"<p class=evidence>{escape(row.evidence)}.</p><div class=figures>{figures}</div>"
+        f"<p class=evidence>{escape(row.evidence)}.</p>{_context(row)}<div class=figures>{figures}</div>"
         f"<dl class=facts>{facts}</dl></section>"
     )
 
@@ -216,8 +262,10 @@ def _method() -> str:
     return (
         "<section class=method><h2>How to read this</h2><p>A check-in is one wake-up of a program: one connection, or several"
         " close together. The score says how regular the check-ins of a pair are; it does not say whether the program is wanted."
-        " Updates, time services, telemetry and monitoring are regular, too: look at the destination, at how many sources talk"
-        " to it, and at what the sizes do. In the first picture of a finding each tick is a check-in and each row a few intervals:"
+        " Updates, time services, telemetry and monitoring are regular, too. The risk is the score after what surrounds a pair"
+        " was weighed: each rule adds a step below or above 0 and says why. Steps below 0 take that share of the score away;"
+        " steps above 0 go part of the way to 100 %. Severity and order follow the risk. Nothing is hidden: what is explained"
+        " stands further down. Look at the destination, at how many sources talk to it, and at what the sizes do. In the first picture of a finding each tick is a check-in and each row a few intervals:"
         " regular ones stand in columns. The band in the second is the interval with its jitter. In the third a line above the"
         " dashed one is not chance. Missed check-ins are gaps that are a multiple of the interval.</p></section>"
     )
