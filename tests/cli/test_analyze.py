@@ -156,7 +156,7 @@ def test_input_of_which_nothing_could_be_used_is_65(
 def test_a_first_compilation_is_announced_on_stderr(
     flows: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beacon_detect.hunt.run.EXPLAIN_AFTER", 0.0)
+    monkeypatch.setattr("beacon_detect.hunt.run.SMALL_BATCH", 0)
     monkeypatch.setattr("beacon_detect.hunt.run.is_compiled", lambda: False)
 
     assert run(["analyze", str(flows)]) == ExitCode.OK

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,3 +107,57 @@ def test_zeeks_logs_meet_by_uid_whichever_comes_first(
     assert [(row.name, row.proto) for row in found.rows] == [("c2.example.com", "udp")]
     assert found.collector.names.unplaced == 1
     assert not any(account.problems.total for account in found.files)
+
+
+@pytest.mark.parametrize("moment", ["compiling", "scoring"])
+def test_ctrl_c_while_pairs_are_scored_gives_the_strongest_within_seconds(
+    tmp_path: Path, moment: str
+) -> None:
+    cache = tmp_path / "cache"
+    rows = [
+        f"{1_700_000_000 + 60 * i + (pair * i * 7919) % 50 * (pair > 0)},10.0.0.5,1,192.0.2.{pair % 250},{pair},tcp,9,9,1\n"
+        for pair in range(1800)
+        for i in range(8 if pair else 30)
+    ]
+    (tmp_path / "a.csv").write_text(HEADER + "".join(rows))
+    code = STOPPED[moment].format(path=str(tmp_path / "a.csv"))
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)} if moment == "compiling" else None
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
+    )
+
+    assert done.returncode == 130, done.stderr
+    assert "192.0.2.0" in done.stdout.splitlines()[1]
+    assert "interrupted" in done.stderr
+
+
+STOPPED = {
+    # As soon as the compiler is at work, which takes far longer than the test's patience.
+    "compiling": """
+import os, signal
+from beacon_detect.hunt import run
+class Clock:
+    def sleep(self, seconds): os.kill(os.getpid(), signal.SIGINT)
+run.time = Clock()
+from beacon_detect.cli.main import main
+import sys; sys.argv = ['beacon-detect', 'analyze', {path!r}, '-o', 'csv']
+main()
+""",
+    "scoring": """
+import os, signal
+from beacon_detect.hunt import ranking
+real = ranking.analyze
+def analyze(batch, settings):
+    os.kill(os.getpid(), signal.SIGINT)
+    return real(batch, settings)
+from beacon_detect.hunt import shortlist
+shortlist.SLICE_EVENTS = 1000
+def once(batch, settings):
+    ranking.analyze = real
+    return analyze(batch, settings)
+ranking.analyze = once
+from beacon_detect.cli.main import main
+import sys; sys.argv = ['beacon-detect', 'analyze', {path!r}, '-o', 'csv']
+main()
+""",
+}

@@ -1,8 +1,9 @@
-"""Has the analysis compiled by a process of its own while the control plane already works.
+"""Has the analysis compiled by a process of its own while the one that needs it stays responsive.
 
 Compiling takes half a minute and 200 MiB, once for each version of the code on a
-machine. In a process of its own it neither stalls requests nor stays in memory.
-Limit: a large batch that comes before the end is compiled for twice.
+machine. In a process of its own it neither stalls requests nor stays in memory,
+and it can be given up at once. Limit: a large batch that comes before the end is
+compiled for twice.
 """
 
 from __future__ import annotations
@@ -35,21 +36,31 @@ def compiled_ahead() -> Iterator[None]:
     if is_compiled():
         yield
         return
-    child = subprocess.Popen(
-        [sys.executable, "-m", __name__], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
-    log.info("compiling the analysis, once on this machine", pid=child.pid)
-    try:
+    with compiling() as child:
+        log.info("compiling the analysis, once on this machine", pid=child.pid)
         yield
+
+
+@contextmanager
+def compiling(*, nice: int = NICE) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process that compiles and ends; end it with the block if it still runs."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", __name__, str(nice)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for whoever waits
+    )
+    try:
+        yield child
     finally:
         child.terminate()
         child.wait()
 
 
 def main() -> None:
-    """Compile, politely; end with the control plane that asked for it."""
+    """Compile, politely; end with the process that asked for it."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    os.nice(NICE)
+    os.nice(int(sys.argv[1]) if len(sys.argv) > 1 else NICE)
     warm_up()
 
 

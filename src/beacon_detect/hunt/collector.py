@@ -87,10 +87,8 @@ class EventLog:
         """Yield the log a range of pairs at a time, sorted by pair and time."""
         if not self._parts:
             return
-        pairs = max(int(part[0].max(initial=-1)) for part in self._parts) + 1
-        counts = np.zeros(pairs, np.int64)
-        for part in self._parts:
-            counts += np.bincount(part[0], minlength=pairs)
+        counts = self._counts()
+        pairs = len(counts)
         wanted = counts >= minimum
         ends = np.cumsum(np.where(wanted, counts, 0))
         low = 0
@@ -111,6 +109,20 @@ class EventLog:
         rows = part[0]
         chosen = np.flatnonzero((rows >= low) & (rows < high) & np.take(wanted, rows))
         return tuple(np.take(column, chosen) for column in part)
+
+    def scorable(self, minimum: int = MIN_CHECK_INS) -> tuple[int, int]:
+        """Return how many series have at least ``minimum`` events, and their events."""
+        counts = self._counts()
+        chosen = counts[counts >= minimum]
+        return len(chosen), int(chosen.sum())
+
+    def _counts(self) -> NDArray[np.int64]:
+        """Return the events of each pair."""
+        pairs = max((int(part[0].max(initial=-1)) for part in self._parts), default=-1) + 1
+        counts = np.zeros(pairs, np.int64)
+        for part in self._parts:
+            counts += np.bincount(part[0], minlength=pairs)
+        return counts
 
     def series(self, minimum: int = MIN_CHECK_INS) -> Iterator[SeriesPart]:
         """Yield the series with at least ``minimum`` events, some pairs at a time."""

@@ -17,10 +17,11 @@ from beacon_detect.analysis import Settings, analyze, evidence, severity
 from beacon_detect.context import ContextSettings
 from beacon_detect.control_plane.whitelist import Networks
 from beacon_detect.hunt.risk import Candidates, weigh
+from beacon_detect.hunt.shortlist import until_stopped
 from beacon_detect.records import protocol_name, unpack_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -96,7 +97,12 @@ class Scored:
 SERIES = ("connections", "bursts")
 
 
-def score(collector: Collector, settings: Settings, least: float = 0.0) -> tuple[Scored, int]:
+def score(
+    collector: Collector,
+    settings: Settings,
+    least: float = 0.0,
+    stopped: Callable[[], bool] = lambda: False,
+) -> tuple[Scored, int]:
     """Score every series; return the best series of each pair and how many were too short.
 
     Parameters
@@ -107,11 +113,13 @@ def score(collector: Collector, settings: Settings, least: float = 0.0) -> tuple
         Thresholds and weights.
     least
         Series below this score get no evidence sentence, which costs most of the time.
+    stopped
+        Asked now and then; once true, only the strongest series of the rest are scored.
     """
     parts: list[tuple[NDArray[np.int64], int, Results, NDArray[np.int64]]] = []
     watching = 0
     for kind, name in enumerate(SERIES):
-        for part in collector.logs[name].series():
+        for part in until_stopped(collector.logs[name].series(), stopped):
             results = analyze(part.batch, settings)
             measured = np.flatnonzero(results.abstained == 0)
             watching += len(results) - len(measured)

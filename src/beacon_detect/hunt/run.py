@@ -5,31 +5,32 @@ Limit: one process, one pass; inputs are read one after the other.
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from beacon_detect.analysis import MIN_CHECK_INS, Settings
-from beacon_detect.analysis.compiled_cache import is_compiled
+from beacon_detect.analysis.compiled_cache import is_compiled, load_compiled
+from beacon_detect.analysis.engine import EVENTS_PER_SERIES, SMALL_BATCH
 from beacon_detect.context import ContextSettings
 from beacon_detect.errors import DataError
 from beacon_detect.hunt.collector import Collector
+from beacon_detect.hunt.interrupts import Interrupts
 from beacon_detect.hunt.ranking import INTERNAL, Row, rank, score
 from beacon_detect.readers import READERS, reader_named, recognise
 from beacon_detect.readers.base import Problems, ReadOptions
 from beacon_detect.readers.inputs import Source, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from beacon_detect.hunt.allow import AllowList
     from beacon_detect.readers.base import Chunk, Reader
     from beacon_detect.readers.inputs import Input
 
 
-EXPLAIN_AFTER = 3.0
-"""Seconds of scoring after which a user is told of the compiler."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks for the end of the compiler or an interrupt."""
 WAIT = "compiling the scoring for this machine, once: up to half a minute"
 
 
@@ -43,8 +44,9 @@ class Progress(Protocol):
 class Taker(Protocol):
     """Takes what is read."""
 
-    records: int
-    """Records taken so far."""
+    @property
+    def records(self) -> int:
+        """Records taken so far."""
 
     def add(self, chunk: Chunk) -> None:
         """Take one chunk of a reader."""
@@ -123,7 +125,7 @@ def _pairs(count: int) -> str:
 def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None = None) -> Hunt:
     """Read the inputs, score every pair and rank them.
 
-    Interrupted with Ctrl-C while reading, it ranks what was read so far.
+    Interrupted with Ctrl-C, it ranks what was read so far, and of that the strongest pairs.
 
     Raises
     ------
@@ -131,10 +133,18 @@ def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None =
         A path does not exist, ``format`` is unknown, or the file contradicts it.
     """
     collector = Collector(options.since_ns, options.until_ns)
-    files, unknown, interrupted = read_inputs(paths, options, collector, progress)
-    collector.finish()
-    with _explained(options.tell):
-        scored, watching = score(collector, options.settings, options.least_score)
+    with Interrupts() as interrupts:
+        taker = _Whole(collector, interrupts)
+        files, unknown, interrupted = read_inputs(paths, options, taker, progress)
+        interrupts.only_note()
+        collector.finish()
+        if not interrupted:
+            _await_compiler(collector, interrupts, options.tell)
+        scored, watching = score(
+            collector, options.settings, options.least_score,
+            lambda: interrupted or interrupts.came,
+        )  # fmt: skip
+        interrupted = interrupted or interrupts.came
     rows = rank(
         collector, scored, options.least_score, options.internal, options.context,
         options.least_risk,
@@ -147,19 +157,39 @@ def hunt(paths: Sequence[str], options: HuntOptions, progress: Progress | None =
     )  # fmt: skip
 
 
-@contextmanager
-def _explained(tell: Callable[[str], None]) -> Iterator[None]:
-    """Say why, if scoring takes long on a machine that never scored many pairs before."""
-    if is_compiled():
-        yield
+class _Whole:
+    """A taker that an interrupt does not leave with half a chunk."""
+
+    def __init__(self, collector: Collector, interrupts: Interrupts) -> None:
+        self._collector = collector
+        self._interrupts = interrupts
+
+    @property
+    def records(self) -> int:
+        return self._collector.records
+
+    def add(self, chunk: Chunk) -> None:
+        with self._interrupts.held():
+            self._collector.add(chunk)
+
+
+def _await_compiler(
+    collector: Collector, interrupts: Interrupts, tell: Callable[[str], None]
+) -> None:
+    """Have the scoring compiled, if there is much to score, by a process that can be given up."""
+    series, events = (sum(c) for c in zip(*(log.scorable() for log in collector.logs.values()), strict=True))  # fmt: skip
+    if series + events / EVENTS_PER_SERIES <= SMALL_BATCH:
         return
-    timer = threading.Timer(EXPLAIN_AFTER, tell, (WAIT,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    if not is_compiled():
+        from beacon_detect.control_plane.compile_ahead import compiling
+
+        tell(WAIT)
+        with compiling(nice=0) as child:
+            while child.poll() is None and not interrupts.came:
+                time.sleep(LOOK_EVERY)
+    if not interrupts.came:
+        # Before the series are cut into slices, each of which alone may look too small for it.
+        load_compiled()
 
 
 def read_inputs(
