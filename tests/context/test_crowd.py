@@ -43,6 +43,38 @@ def test_every_destination_has_its_internal_sources_and_first_sight(
         assert found.first_seen[at] == min((first for _, first in here), default=never)
 
 
+NAMED = st.lists(
+    st.tuples(st.integers(0, 20), st.integers(0, 4), st.integers(0, 3), st.integers(0, 10**18)),
+    max_size=60,
+)
+
+
+@given(NAMED)
+def test_a_named_destination_has_the_hosts_of_all_its_addresses(
+    pairs: list[tuple[int, int, int, int]],
+) -> None:
+    src = packed([f"10.0.0.{source}" for source, *_ in pairs])
+    dst = packed([f"203.0.113.{place}" for _, place, *_ in pairs])
+    names = np.array([name for *_, name, _ in pairs], np.uint64)
+    seen = np.array([first for *_, first in pairs], np.int64)
+    asked = [(3, 0), (0, 1), (1, 1), (0, 2), (2, 9)]
+    wanted = packed([f"203.0.113.{place}" for place, _ in asked])
+    wanted_names = np.array([name for _, name in asked], np.uint64)
+
+    found = crowd_of(wanted, src, dst, seen, inside, wanted_names=wanted_names, names=names)
+
+    for at, (place, name) in enumerate(asked):
+        homes = {p for _, p, n, _ in pairs if n == name}
+        here = [
+            (source, first)
+            for source, p, n, first in pairs
+            if (n == name or (n == 0 and p in homes) if name and homes else p == place)
+        ]
+        assert found.sources[at] == len({source for source, _ in here if source % 2 == 0})
+        never = np.iinfo(np.int64).max
+        assert found.first_seen[at] == min((first for _, first in here), default=never)
+
+
 def test_nothing_asked_is_nothing_answered() -> None:
     one = packed(["10.0.0.2"])
     found = crowd_of(packed([]), one, one, np.zeros(1, np.int64), inside)

@@ -54,6 +54,21 @@ def test_hosts_and_sources_are_internal_and_counted_once() -> None:
     assert (one.src_internal, one.dst_internal) == (True, False)
 
 
+def test_a_name_is_as_prevalent_as_all_its_addresses_and_not_as_its_neighbours() -> None:
+    pairs = known(
+        {"src": "10.0.2.1", "dst": "203.0.113.1", "name": "cdn.example"},
+        {"src": "10.0.2.2", "dst": "203.0.113.2", "name": "cdn.example"},
+        {"src": "10.0.2.3", "dst": "203.0.113.2", "name": ""},
+        *crowd(9, dst="203.0.113.1", name="other.example"),
+        {"dst": "203.0.113.2", "name": "cdn.example", "time": np.array([NOW - 40 * DAY])},
+    )
+    [one] = facts(pairs, finding(dst="203.0.113.1", name="cdn.example", first_seen=NOW))
+    [bare] = facts(pairs, finding(dst="203.0.113.1", name="", first_seen=NOW))
+
+    assert (one.sources, bare.sources) == (4, 10)
+    assert (one.age, bare.age) == (pytest.approx(40 * 86_400), pytest.approx(86_400))
+
+
 def test_programs_are_counted_by_host_and_pair() -> None:
     pairs = known(
         *crowd(3, dst="203.0.113.1", process="curl", executable="/usr/bin/curl"),

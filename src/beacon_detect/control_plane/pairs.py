@@ -300,7 +300,7 @@ class PairTable:
             if code == len(self._names):
                 self._names.append(value)
             codes.append(code)
-        fresh = [_text_key(text) for text in self._names[len(self._keys) :]]
+        fresh = [text_key(text) for text in self._names[len(self._keys) :]]
         if fresh:
             self._keys = np.concatenate([self._keys, np.array(fresh, np.uint64)])
         return np.array(codes, np.int32)
@@ -427,6 +427,6 @@ class PairTable:
         )
 
 
-def _text_key(text: str) -> int:
+def text_key(text: str) -> int:
     """Return a hash of a text that is the same in every process."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -15,6 +15,7 @@ import numpy as np
 from beacon_detect.analysis.severity import severity
 from beacon_detect.context import RULES, ContextSettings, Facts, assess
 from beacon_detect.context.crowd import address_ids, crowd_of
+from beacon_detect.control_plane.pairs import text_key
 from beacon_detect.control_plane.whitelist import Networks, pack_addresses
 from beacon_detect.records import SECOND, protocol_number
 
@@ -75,7 +76,11 @@ def facts_of(
     src = pack_addresses([finding.src for finding in findings])
     dst = pack_addresses([finding.dst for finding in findings])
     src_inside, dst_inside = internal.contain(src).tolist(), internal.contain(dst).tolist()
-    crowd = crowd_of(dst, columns.src, columns.dst, columns.first_seen, internal.contain)
+    crowd = crowd_of(
+        dst, columns.src, columns.dst, columns.first_seen, internal.contain,
+        wanted_names=np.array([text_key(f.name) if f.name else 0 for f in findings], np.uint64),
+        names=columns.keys[columns.name],
+    )  # fmt: skip
     sources, seen = crowd.sources.tolist(), crowd.first_seen.tolist()
     programs = _programs(columns, {finding.executable for finding in findings})
     watched = (now_ns - int(columns.first_seen.min(initial=now_ns))) / SECOND
