@@ -87,3 +87,11 @@ def test_the_past_is_told_and_the_future_is_now() -> None:
     assert formats.ago("2026-01-31T07:59:57Z", now) == "3s ago"
     assert formats.ago("2026-01-31T09:00:00Z", now) == "0s ago"
     assert formats.ago((now - timedelta(days=2)).isoformat(), now) == "2.0d ago"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.517, "0.517s"), (58.21, "58.2s"), (60.0, "60s"), (119.9, "120s"), (150.0, "2.5m"), (43_200.0, "12.0h")],
+)  # fmt: skip
+def test_lengths_of_time_keep_their_digits(value: float, text: str) -> None:
+    assert formats.span(value) == text

@@ -101,7 +101,8 @@ def test_help_imports_nothing_beyond_click(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["beacons"], ["status"], ["alerts"], ["connections"], ["long-conns"]]
+    "words",
+    [["beacons"], ["status"], ["alerts"], ["connections"], ["long-conns"], ["explain", "00"]],
 )
 def test_lists_import_no_engine(words: list[str], closed_port: int) -> None:
     assert loaded_modules("--port", str(closed_port), *words) & HEAVY == set()

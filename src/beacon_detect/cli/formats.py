@@ -51,6 +51,11 @@ def duration(value: float) -> str:
     return f"{value:.1f}d"
 
 
+def span(value: float) -> str:
+    """Return a length of time to a few digits: ``0.52s``, ``60s``, ``2.5m``, ``12.0h``."""
+    return f"{value:.3g}s" if value < 120 else duration(value)
+
+
 def count(value: int) -> str:
     """Return a number with separators: ``15,432``."""
     return f"{value:,}"

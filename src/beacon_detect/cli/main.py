@@ -44,6 +44,7 @@ SECTIONS: dict[str, dict[str, Verb]] = {
     LOOK: {
         "status": Verb("status", "Show whether the system is live, its counters and losses."),
         "beacons": Verb("beacons", "Show detected beacons, highest risk first."),
+        "explain": Verb("explain", "Explain one pair: why it is flagged, or why not."),
         "alerts": Verb("alerts", "Show the alerts that were raised, newest first."),
         "connections": Verb("connections", "Show all tracked pairs, most connections first."),
         "long-conns": Verb("long_conns", "Show long single connections, longest first."),

@@ -1,0 +1,217 @@
+"""One pair of a hunt explained: the same answer as the server's, out of files.
+
+The whole input is read, because the context of a pair is all the others; only the
+pair asked for is measured. Limit: the newest :data:`MAX_EVENTS` of its events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from beacon_detect.analysis import evidence
+from beacon_detect.analysis.explanation import SeriesExplanation, explain_series
+from beacon_detect.analysis.severity import CUT_OFFS
+from beacon_detect.control_plane.alerts.message import rfc3339
+from beacon_detect.control_plane.api.explanation_models import Explanation, Measurement
+from beacon_detect.control_plane.pair_choice import PairQuery, choose
+from beacon_detect.control_plane.verdict import Case, decide
+from beacon_detect.control_plane.whitelist import Networks
+from beacon_detect.errors import DataError
+from beacon_detect.hunt.collector import Collector
+from beacon_detect.hunt.ranking import directions
+from beacon_detect.hunt.risk import Candidates, weigh
+from beacon_detect.hunt.run import read_inputs
+from beacon_detect.records import SECOND, pack_address, protocol_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from beacon_detect.context import Assessment
+    from beacon_detect.control_plane.findings import SeriesName
+    from beacon_detect.hunt.run import HuntOptions, Progress
+
+MAX_EVENTS = 65_536
+"""Newest events of the pair that are measured: three seconds at most."""
+FLAGGED = CUT_OFFS[-1][0]
+"""Risk from which a pair of a hunt counts as flagged: where MEDIUM begins."""
+WHERE = "the input"
+_KINDS: tuple[SeriesName, ...] = ("connections", "bursts")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A pair of the table."""
+
+    row: int
+    dst_port: int
+    protocol: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """The series of a pair that says most, measured."""
+
+    name: SeriesName
+    times: NDArray[np.int64]
+    found: SeriesExplanation
+
+    @property
+    def weight(self) -> tuple[float, int]:
+        """What series are compared by: score, then events."""
+        score = float(self.found.episodes.score[0]) if self.found.scored else -1.0
+        return score, self.found.events
+
+
+def explain_in_files(
+    paths: Sequence[str],
+    query: PairQuery,
+    options: HuntOptions,
+    progress: Progress | None = None,
+) -> Explanation:
+    """Read the inputs and explain one pair of them.
+
+    Parameters
+    ----------
+    paths
+        Files, folders, patterns or ``-``.
+    query
+        Which pair.
+    options
+        As for a hunt; lists and limits do not matter here.
+    progress
+        Told how far the reading is.
+
+    Raises
+    ------
+    DataError
+        Nothing could be read.
+    NotFoundError, SeveralPairsError
+        The input has no such pair, or more than one.
+    """
+    collector = Collector(options.since_ns, options.until_ns)
+    _, unknown, interrupted = read_inputs(paths, options, collector, progress)
+    if interrupted:
+        raise KeyboardInterrupt
+    for label in unknown:
+        options.tell(f"{label}: in no format known here")
+    collector.finish()
+    if not collector.records:
+        raise DataError(
+            "no connection could be read from the input",
+            hint="`analyze` says of each file why; --format forces a format",
+        )
+    place = _find(collector, query)
+    return _explanation(collector, place, query, options)
+
+
+def _find(collector: Collector, query: PairQuery) -> _Place:
+    """Return the pair that is meant."""
+    src, dst = (collector.pairs.column(name) for name in ("src", "dst"))
+    one, other = (np.frombuffer(pack_address(a), np.uint8) for a in (query.src, query.dst))
+    rows = np.flatnonzero((src == one).all(axis=1) & (dst == other).all(axis=1))
+    backwards = bool(((src == other).all(axis=1) & (dst == one).all(axis=1)).any())
+    ports, protocols = (collector.pairs.column(name)[rows] for name in ("dst_port", "protocol"))
+    places = map(_Place, rows.tolist(), ports.tolist(), protocols.tolist())
+    return choose(query, list(places), backwards=backwards, where=WHERE)
+
+
+def _measure(collector: Collector, row: int, options: HuntOptions) -> _Series | None:
+    """Return the series of a pair that says most; None where it has no events."""
+    made = []
+    for name in _KINDS:
+        columns = collector.logs[name].of_pairs(np.array([row])).get(row)
+        if columns is None or not len(columns[0]):
+            continue
+        times, out, received = (column[-MAX_EVENTS:].astype(np.int64) for column in columns)
+        found = explain_series(times, out, received, options.settings)
+        made.append(_Series(name, times, found))
+    return max(made, key=lambda series: series.weight) if made else None
+
+
+def _weighed(
+    collector: Collector, place: _Place, query: PairQuery, series: _Series, options: HuntOptions
+) -> Assessment | None:
+    """Return risk and reasons; None without a score."""
+    if not series.found.scored:
+        return None
+    results = series.found.episodes
+    several = float(results.connections_per_check_in[0]) if series.name == "connections" else 1.0
+    candidates = Candidates(
+        places=np.array([place.row]),
+        src=[query.src],
+        dst=[query.dst],
+        names=_names(collector, place.row),
+        size_regularity=np.minimum(results.size_out[:1], results.size_in[:1]),
+        parallel=np.array([several]),
+    )
+    internal = Networks(options.internal)
+    return weigh(candidates, results.score[:1], collector.pairs, internal, options.context)[0]
+
+
+def _names(collector: Collector, row: int) -> Sequence[str]:
+    keys = (collector.pairs.column(n)[row : row + 1] for n in ("src", "dst", "dst_port", "protocol"))  # fmt: skip
+    return collector.names.of(*keys)
+
+
+def _explanation(
+    collector: Collector, place: _Place, query: PairQuery, options: HuntOptions
+) -> Explanation:
+    series = _measure(collector, place.row, options)
+    assessment = None if series is None else _weighed(collector, place, query, series, options)
+    verdict = decide(
+        Case(
+            found=None if series is None else series.found,
+            settings=options.settings,
+            threshold=FLAGGED,
+            where=WHERE,
+            assessment=assessment,
+            flagged_risk=None if assessment is None else assessment.risk,
+        )
+    )
+    totals = {
+        name: int(collector.pairs.column(name)[place.row])
+        for name in ("connections", "first_seen", "last_seen", "bytes_out", "bytes_in")
+    }
+    src, dst = (collector.pairs.column(n)[place.row : place.row + 1] for n in ("src", "dst"))
+    times = np.zeros(0, np.int64) if series is None else series.times
+    return Explanation(
+        id="",
+        src_ip=query.src,
+        dst_ip=query.dst,
+        dst_port=place.dst_port,
+        protocol=protocol_name(place.protocol),
+        series="connections" if series is None else series.name,
+        addresses=1,
+        connections=totals["connections"],
+        first_seen=rfc3339(totals["first_seen"]),
+        last_seen=rfc3339(totals["last_seen"]),
+        bytes_out=totals["bytes_out"],
+        bytes_in=totals["bytes_in"],
+        process="",
+        executable="",
+        pid=0,
+        container="",
+        sensor="",
+        name=_names(collector, place.row)[0],
+        direction=directions(src, dst, Networks(options.internal))[0],
+        flagged=verdict.flagged,
+        verdict=verdict.text,
+        why_not=list(verdict.why_not),
+        whitelisted_by=[],
+        alert_threshold=FLAGGED,
+        finding=None,
+        measured=None if series is None else _measurement(series, assessment),
+        times=(times / SECOND).tolist(),
+        intervals=(np.diff(times) / SECOND).tolist(),
+    )
+
+
+def _measurement(series: _Series, assessment: Assessment | None) -> Measurement:
+    events = "bursts" if series.name == "bursts" else "connections"
+    said = evidence(series.found.episodes, 0, events) if series.found.scored else ""
+    return Measurement.of(series.found, series.times, series.name, assessment, said)

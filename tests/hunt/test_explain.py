@@ -1,0 +1,101 @@
+"""A pair in files is explained with the score that the hunt ranks it by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from beacon_detect.control_plane.api.explanation_models import Explanation
+from beacon_detect.control_plane.pair_choice import PairQuery, SeveralPairsError
+from beacon_detect.errors import DataError, NotFoundError
+from beacon_detect.hunt.explain import explain_in_files
+from beacon_detect.hunt.run import HuntOptions, hunt
+
+SRC, START = "10.0.0.5", 1_700_000_000
+HEADER = "ts,src,dst,dport,proto,orig_bytes,resp_bytes,duration\n"
+
+
+def rows(seconds: np.ndarray, dst: str, port: int = 443) -> str:
+    return "".join(f"{START + s:.6f},{SRC},{dst},{port},tcp,300,900,0.2\n" for s in seconds)
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file with a beacon, random traffic, a short series and two services of one host."""
+    rng = np.random.default_rng(5)
+    beacon = np.cumsum(60 * rng.uniform(0.8, 1.2, 100))
+    chance = np.cumsum(rng.exponential(60, 100))
+    file = tmp_path_factory.mktemp("hunt") / "flows.csv"
+    file.write_text(
+        HEADER
+        + rows(beacon, "192.0.2.1")
+        + rows(chance, "192.0.2.2")
+        + rows(np.arange(4) * 60.0, "192.0.2.3")
+        + rows(np.arange(4) * 60.0, "192.0.2.3", 80)
+    )
+    return str(file)
+
+
+def explained(capture: str, dst: str, port: int | None = None) -> Explanation:
+    return explain_in_files([capture], PairQuery(SRC, dst, port), HuntOptions())
+
+
+@pytest.mark.parametrize("dst", ["192.0.2.1", "192.0.2.2"])
+def test_score_and_risk_are_those_of_the_hunt(capture: str, dst: str) -> None:
+    [row] = [row for row in hunt([capture], HuntOptions()).rows if row.dst == dst]
+    measured = explained(capture, dst).measured
+
+    assert measured is not None
+    assert measured.rhythm is not None
+    rhythm = measured.rhythm
+    assert (rhythm.score, rhythm.risk) == (row.score, row.risk)
+    assert (rhythm.interval_seconds, rhythm.check_ins) == (row.interval, row.check_ins)
+    assert rhythm.evidence == row.evidence
+    assert [reason.rule for reason in rhythm.reasons] == [reason.rule for reason in row.reasons]
+
+
+def test_a_beacon_is_flagged_and_random_traffic_is_told_why_not(capture: str) -> None:
+    beacon, chance = explained(capture, "192.0.2.1"), explained(capture, "192.0.2.2")
+
+    assert (beacon.flagged, beacon.why_not) == (True, [])
+    assert not chance.flagged
+    assert chance.why_not[0].endswith("is below 70.0%")
+
+
+def test_totals_and_times_are_those_of_the_pair(capture: str) -> None:
+    answer = explained(capture, "192.0.2.1")
+
+    assert (answer.connections, len(answer.times), len(answer.intervals)) == (100, 100, 99)
+    assert (answer.bytes_out, answer.bytes_in) == (30_000, 90_000)
+    assert (answer.dst_port, answer.protocol, answer.direction) == (443, "TCP", "outbound")
+    assert answer.times == sorted(answer.times)
+
+
+def test_too_few_check_ins_are_told(capture: str) -> None:
+    answer = explained(capture, "192.0.2.3", 80)
+
+    assert answer.why_not == ["only 4 check-ins; at least 6 are needed for a score"]
+
+
+def test_what_is_unclear_or_missing_is_refused(capture: str) -> None:
+    with pytest.raises(SeveralPairsError, match="80/TCP"):
+        explained(capture, "192.0.2.3")
+    with pytest.raises(NotFoundError, match="is on record in the input"):
+        explained(capture, "192.0.2.9")
+    with pytest.raises(NotFoundError) as refused:
+        explain_in_files([capture], PairQuery("192.0.2.1", SRC), HuntOptions())
+    assert "the other way" in refused.value.hint
+
+
+def test_an_input_without_connections_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("# notes\n")
+    said: list[str] = []
+
+    with pytest.raises(DataError, match="no connection could be read"):
+        explain_in_files(
+            [str(tmp_path / "notes.md")], PairQuery(SRC, "192.0.2.1"), HuntOptions(tell=said.append)
+        )
+
+    assert "notes.md: in no format known here" in said[0]
