@@ -2,6 +2,8 @@
 
 ``listen``   answers every TCP connection on a beacon port and echoes on noise ports.
 ``beacon``   connects once a second with 20 % jitter, a fixed number of times.
+``serve``    answers every request of connections that stay open.
+``poll``     opens one connection and asks through it, a fixed number of times.
 ``noise``    connects at random times to other ports, over IPv4, IPv6 and UDP.
 """
 
@@ -65,6 +67,34 @@ def beacon(address: str, port: int, count: int, interval: float = 1.0) -> None:
         due += interval * rng.uniform(0.8, 1.2)
 
 
+def serve(port: int) -> None:
+    """Serve one connection after the other until the process is ended."""
+    with socket.create_server(("", port)) as server:
+        print("listening", flush=True)
+        while True:
+            peer, _ = server.accept()
+            with peer:
+                while _received(peer, REQUEST):
+                    peer.sendall(bytes(ANSWER))
+
+
+def _received(peer: socket.socket, wanted: int) -> bool:
+    """Read exactly ``wanted`` bytes; False when the peer is gone before."""
+    while wanted > 0 and (data := peer.recv(wanted)):
+        wanted -= len(data)
+    return wanted == 0
+
+
+def poll(address: str, port: int, count: int, interval: float) -> None:
+    """Ask ``count`` times through one connection, with a silence of ``interval`` in between."""
+    with socket.create_connection((address, port), timeout=60) as connection:
+        for number in range(count):
+            if number:
+                time.sleep(interval)
+            connection.sendall(bytes(REQUEST))
+            _received(connection, ANSWER)
+
+
 def noise(v4: str, v6: str, seconds: float) -> None:
     """Connect at random (exponential) times until the time is over."""
     rng = random.Random(7)
@@ -85,5 +115,9 @@ if __name__ == "__main__":
         listen(int(arguments[0]))
     elif what == "beacon":
         beacon(arguments[0], int(arguments[1]), int(arguments[2]), float(arguments[3]))
+    elif what == "serve":
+        serve(int(arguments[0]))
+    elif what == "poll":
+        poll(arguments[0], int(arguments[1]), int(arguments[2]), float(arguments[3]))
     elif what == "noise":
         noise(arguments[0], arguments[1], float(arguments[2]))
