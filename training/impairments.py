@@ -51,6 +51,15 @@ def task(rng: Generator, times: Times, interval: float) -> Times:
     return np.sort(np.concatenate((times, *extra)))
 
 
+def command(rng: Generator, times: Times) -> Times:
+    """Let an operator give commands: the implant works, answers, and only then sleeps again."""
+    given = rng.random(len(times)) < rng.uniform(0.05, 0.4)
+    usual = np.exp(rng.uniform(np.log(0.5), np.log(60)))
+    work = np.where(given, usual * rng.lognormal(0, 0.8, len(times)), 0.0)
+    starts = times + np.cumsum(work) - work
+    return np.sort(np.concatenate((starts, (starts + work)[given])))
+
+
 def contaminate(rng: Generator, times: Times, share: float) -> Times:
     """Add unrelated events on the same pair."""
     extra = rng.uniform(times[0], times[-1], max(int(share * len(times)), 1))

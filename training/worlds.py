@@ -92,10 +92,10 @@ class Plan:
 
 
 TRAINING: Final = Plan(
-    101, 12_000, 16_000, 1_000, beacons.TRAINING, beacons.TRAINING, chance.TRAINING, chance.TRAINING, 0.5, 0.5,
+    101, 16_000, 24_000, 1_000, beacons.TRAINING, beacons.TRAINING, chance.TRAINING, chance.TRAINING, 0.5, 0.5,
 )  # fmt: skip
 DEVELOPMENT: Final = Plan(
-    202, 12_000, 20_000, 1_000, beacons.TRAINING, beacons.DEVELOPMENT, chance.TRAINING, chance.DEVELOPMENT, 0.5, 0.5,
+    202, 16_000, 28_000, 1_000, beacons.TRAINING, beacons.DEVELOPMENT, chance.TRAINING, chance.DEVELOPMENT, 0.5, 0.5,
 )  # fmt: skip
 FINAL: Final = Plan(
     303, 10_000, 30_000, 2_000, beacons.TRAINING + beacons.DEVELOPMENT, beacons.FINAL,
@@ -140,6 +140,8 @@ def impair(rng: Generator, times: np.ndarray, interval: float) -> tuple[np.ndarr
         times, busy = impairments.multiply(rng, times)
     if happens("operator", 0.3):
         times = impairments.task(rng, times, interval)
+    if happens("commands", 0.1):
+        times = impairments.command(rng, times)
     if happens("contamination", 0.2):
         times = impairments.contaminate(rng, times, rng.uniform(0.02, 0.2))
     if happens("whole seconds", 0.15):
@@ -166,14 +168,39 @@ def draw_beacon(rng: Generator, model: beacons.TimingModel, *, clean: bool = Fal
     return Drawn(times, BEACON, model.__name__, jitter, mean, count + 1, impaired)
 
 
+def impair_chance(rng: Generator, times: np.ndarray) -> tuple[np.ndarray, str]:
+    """Apply what happens to any traffic; return times and names.
+
+    What only beacons suffered would tell them apart: a constant number of
+    connections at a time, say.
+    """
+    names: list[str] = []
+
+    def happens(name: str, probability: float) -> bool:
+        chosen = rng.random() < probability
+        if chosen:
+            names.append(name)
+        return bool(chosen)
+
+    if happens("missing", 0.3):
+        times = impairments.lose(rng, times, rng.uniform(0.02, 0.4))
+    if happens("outage", 0.1):
+        times = impairments.interrupt(rng, times)
+    if happens("bursts", 0.35):
+        times, _ = impairments.multiply(rng, times)
+    if happens("contamination", 0.1):
+        times = impairments.contaminate(rng, times, rng.uniform(0.02, 0.2))
+    if happens("whole seconds", 0.15):
+        times = impairments.whole_seconds(times)
+    return times, ",".join(names)
+
+
 def draw_chance(rng: Generator, model: chance.ChanceModel) -> Drawn:
     """Draw one series without a timer."""
     count = int(log_uniform(rng, 8, 3_000))
     scale = log_uniform(rng, 0.5, min(86_400.0, MONTH / count))
-    times = model(rng, scale, count)
-    if rng.random() < 0.15:
-        times = impairments.whole_seconds(times)
-    return Drawn(times, CHANCE, model.__name__, check_ins=len(times))
+    times, impaired = impair_chance(rng, model(rng, scale, count))
+    return Drawn(times, CHANCE, model.__name__, check_ins=len(times), impaired=impaired)
 
 
 def draw_service(rng: Generator) -> Drawn:

@@ -80,3 +80,20 @@ def test_peers_find_a_steady_beacon_and_stay_within_0_and_1(name: str) -> None:
 
 def test_a_batch_of_a_world_fits_the_analysis() -> None:
     assert isinstance(small(worlds.TRAINING).batch, SeriesBatch)
+
+
+def test_traffic_without_a_timer_suffers_what_beacons_suffer() -> None:
+    rng = np.random.default_rng(5)
+    names = [worlds.impair_chance(rng, np.arange(50.0))[1].split(",") for _ in range(100)]
+    suffered = {name for each in names for name in each if name}
+
+    assert suffered == {"missing", "outage", "bursts", "contamination", "whole seconds"}
+
+
+def test_a_command_delays_what_follows_and_is_answered() -> None:
+    times = np.arange(0.0, 6_000.0, 60.0)
+    commanded = impairments.command(np.random.default_rng(6), times)
+
+    assert len(commanded) > len(times)
+    assert commanded[-1] > times[-1]
+    assert np.all(np.diff(commanded) >= 0)

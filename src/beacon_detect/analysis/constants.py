@@ -88,6 +88,8 @@ SHORTEST_EPISODE: Final = 10.0
 # --- features ----------------------------------------------------------------------------
 SHAPE_CHECK_INS: Final = 512
 """The newest check-ins that features of shape are measured on; bounds the time of one series."""
+SURROUNDINGS: Final = 5
+"""A window is compared with as many times its width around it: the share of a smooth density is one fifth."""
 LATE_INTERVALS: Final = 6.5
 """Longer intervals are silences, not sleeps: one more than half a step above ``MAX_MULTIPLE``."""
 NEIGHBOUR_LIMITS: Final = (0.05, 0.1, 0.2, 0.35)

@@ -27,6 +27,7 @@ FEATURES: Final = (
     Feature("evidence", "concentration", 1, "log(1 + nats) of the densest window against chance"),
     Feature("divergence", "concentration", 1, "nats per interval of the densest window"),
     Feature("octave_divergence", "concentration", 1, "nats per interval of the densest octave"),
+    Feature("prominence", "concentration", 1, "log(1 + nats) of the best window against its surroundings"),
     Feature("window_width", "concentration", -1, "log2 of the ratio of the window's ends"),
     Feature("folded_cv", "regularity", -1, "root mean square of the folded residuals, each at most 1"),
     Feature("trimmed_cv", "regularity", -1, "coefficient of variation without the worst tenth"),
@@ -64,6 +65,7 @@ class FeatureColumns(NamedTuple):
     evidence: int
     divergence: int
     octave_divergence: int
+    prominence: int
     window_width: int
     folded_cv: int
     trimmed_cv: int

@@ -18,6 +18,16 @@ def test_histograms_are_left_empty() -> None:
     assert counts.sum() == 0
 
 
+def test_spreads_are_the_reference_s() -> None:
+    counts = np.zeros(BINS, np.int64)
+    for shape_of in (0.3, 1.0, 30.0):
+        intervals = np.random.default_rng(4).gamma(shape_of, 60 / shape_of, 200)
+
+        assert np.allclose(
+            shape.spreads(intervals, 1 / 60, counts), plain.spreads(intervals, 1 / 60)
+        )
+
+
 def test_statistics_are_the_reference_s() -> None:
     intervals = np.random.default_rng(2).gamma(2, 30, 300)
 

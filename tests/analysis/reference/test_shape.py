@@ -17,6 +17,17 @@ def test_even_intervals_have_no_spread() -> None:
     assert shape.spreads(EVEN, 1 / 60)[0] == pytest.approx(np.log(4))
 
 
+def test_a_window_stands_out_only_where_the_density_is_not_smooth() -> None:
+    heavy = np.random.default_rng(3).lognormal(4, 1.5, 300)
+    with_sleep = np.concatenate((heavy, np.full(60, 60.0)))
+
+    smooth, peaked = (shape.spreads(x, 1 / 60)[1] for x in (heavy, with_sleep))
+
+    assert smooth < 3.5
+    assert peaked > smooth + 0.5
+    assert shape.spreads(EVEN, 1 / 60)[1] == pytest.approx(np.log1p(len(EVEN) * np.log(5)))
+
+
 def test_chance_counts_like_poisson_and_its_neighbours_agree_by_chance() -> None:
     values, _ = shape.logs(CHANCE, 60.0, 0.0)
     serial, _, near, evidence = shape.neighbours(values)

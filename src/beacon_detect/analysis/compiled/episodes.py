@@ -145,8 +145,9 @@ def measure_shape(
     features[FEATURE.explained_twice] = (explained + count) / total
     for i in range(total):
         w.scaled[i] = intervals[i] - gap
-    divergence, quartiles, deciles = shape.spreads(w.scaled[:total], rate, w.counts)
+    divergence, prominent, quartiles, deciles = shape.spreads(w.scaled[:total], rate, w.counts)
     features[FEATURE.octave_divergence] = divergence
+    features[FEATURE.prominence] = prominent
     features[FEATURE.quartiles] = quartiles
     features[FEATURE.deciles] = deciles
     cv = shape.folded_cv(intervals, interval, gap)

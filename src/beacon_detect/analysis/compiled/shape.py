@@ -23,8 +23,9 @@ from beacon_detect.analysis.constants import (
     SERIAL_OF_SCHEDULE,
     SERIAL_PRIOR,
     STEADY_VARIANCE,
+    SURROUNDINGS,
 )
-from beacon_detect.analysis.interval_bins import BINS, BINS_PER_OCTAVE
+from beacon_detect.analysis.interval_bins import BINS, BINS_PER_OCTAVE, WINDOW_WIDTHS
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
@@ -72,17 +73,44 @@ def octave_divergence(counts: Integers, lowest: int, highest: int, total: int) -
 
 
 @jit
-def spreads(excess: Floats, rate: float, counts: Integers) -> tuple[float, float, float]:
-    """Return (octave divergence, quartile octaves, decile octaves)."""
+def prominence(counts: Integers, lowest: int, highest: int) -> float:
+    """Return log(1 + nats) by which a window stands out from the windows beside it.
+
+    Whatever the law of the intervals, where its density in the logarithm is
+    smooth a window holds the share ``1 / SURROUNDINGS`` of what lies in and
+    around it.
+    """
+    best = 0.0
+    for bins in WINDOW_WIDTHS:
+        inside, most, at = 0, -1, 0
+        for index in range(lowest, highest + 1):
+            inside += counts[index]
+            if index - bins >= lowest:
+                inside -= counts[index - bins]
+            if inside > most:
+                most, at = inside, index - bins + 1
+        beside = bins * (SURROUNDINGS // 2)
+        around = 0
+        for index in range(max(at - beside, lowest), min(at + bins + beside, highest + 1)):
+            around += counts[index]
+        best = max(best, around * kl_divergence(most / around, 1.0 / SURROUNDINGS))
+    return math.log1p(best)
+
+
+@jit
+def spreads(excess: Floats, rate: float, counts: Integers) -> tuple[float, float, float, float]:
+    """Return (octave divergence, prominence, quartile octaves, decile octaves)."""
     total = len(excess)
     lowest, highest = fill_counts(excess, rate, counts)
     divergence = octave_divergence(counts, lowest, highest, total)
+    prominent = prominence(counts, lowest, highest)
     edges = np.empty(4)
     for i, share in enumerate((0.1, 0.25, 0.75, 0.9)):
         edges[i] = quantile_bin(counts, lowest, highest, share * total)
     counts[lowest : highest + 1] = 0
     return (
         divergence,
+        prominent,
         (edges[2] - edges[1]) / BINS_PER_OCTAVE,
         (edges[3] - edges[0]) / BINS_PER_OCTAVE,
     )

@@ -200,9 +200,9 @@ def measure_shape(episode: Episode, found: CheckIns, folded: Folded, rate: float
     explained = int((multiples > 0).sum())
     features[FEATURE.explained] = explained / len(x)
     features[FEATURE.explained_twice] = (explained + row[ROW.second_count]) / len(x)
-    features[[FEATURE.octave_divergence, FEATURE.quartiles, FEATURE.deciles]] = shape.spreads(
-        x - gap, rate
-    )
+    features[
+        [FEATURE.octave_divergence, FEATURE.prominence, FEATURE.quartiles, FEATURE.deciles]
+    ] = shape.spreads(x - gap, rate)
     cv = shape.folded_cv(x, interval, gap)
     values, spread = shape.logs(x, interval, gap)
     features[FEATURE.folded_cv] = cv

@@ -32,8 +32,9 @@ from beacon_detect.analysis.constants import (
     SERIAL_OF_SCHEDULE,
     SERIAL_PRIOR,
     STEADY_VARIANCE,
+    SURROUNDINGS,
 )
-from beacon_detect.analysis.interval_bins import BINS, BINS_PER_OCTAVE, bin_of
+from beacon_detect.analysis.interval_bins import BINS, BINS_PER_OCTAVE, WINDOW_WIDTHS, bin_of
 from beacon_detect.analysis.reference.check_ins import Window, densest_window, kl_divergence
 
 if TYPE_CHECKING:
@@ -52,13 +53,38 @@ def quantile_bin(counts: Integers, wanted: float) -> float:
     return float(index + (wanted - (upto[index] - counts[index])) / counts[index])
 
 
-def spreads(excess: Floats, rate: float) -> tuple[float, float, float]:
-    """Return (octave divergence, quartile octaves, decile octaves)."""
+def prominence(counts: Integers) -> float:
+    """Return log(1 + nats) by which a window stands out from the windows beside it.
+
+    Whatever the law of the intervals, where its density in the logarithm is
+    smooth a window holds the share ``1 / SURROUNDINGS`` of what lies in and
+    around it.
+    """
+    margin = int(WINDOW_WIDTHS[-1]) * SURROUNDINGS
+    total = np.concatenate(([0], np.cumsum(np.pad(counts, margin))))
+    best = 0.0
+    for width in WINDOW_WIDTHS.tolist():
+        inside = total[width:] - total[:-width]
+        low = int(np.argmax(inside))
+        beside = width * (SURROUNDINGS // 2)
+        around = int(total[low + width + beside] - total[low - beside])
+        divergence = kl_divergence(float(inside[low]) / around, 1 / SURROUNDINGS)
+        best = max(best, around * divergence)
+    return math.log1p(best)
+
+
+def spreads(excess: Floats, rate: float) -> tuple[float, float, float, float]:
+    """Return (octave divergence, prominence, quartile octaves, decile octaves)."""
     counts = np.bincount(bin_of(excess * rate), minlength=BINS)
     octave = np.convolve(counts, np.ones(BINS_PER_OCTAVE, np.int64)).max()
     p10, p25, p75, p90 = (quantile_bin(counts, q * len(excess)) for q in (0.1, 0.25, 0.75, 0.9))
     divergence = kl_divergence(float(octave) / len(excess), 0.25)
-    return divergence, (p75 - p25) / BINS_PER_OCTAVE, (p90 - p10) / BINS_PER_OCTAVE
+    return (
+        divergence,
+        prominence(counts),
+        (p75 - p25) / BINS_PER_OCTAVE,
+        (p90 - p10) / BINS_PER_OCTAVE,
+    )
 
 
 def second_window(intervals: Floats, multiples: Integers, gap: float, rate: float) -> Window | None:
