@@ -14,6 +14,7 @@ import sys
 
 REQUEST = b"q" * 100
 ANSWER = b"a" * 2000
+PATIENCE = 60.0
 
 
 class Answerer(socketserver.BaseRequestHandler):
@@ -55,12 +56,15 @@ def serve(port: str) -> None:
 
 def connect(address: str, port: str, count: str) -> None:
     for _ in range(int(count)):
-        with socket.create_connection((address, int(port)), 10) as connection:
+        with socket.create_connection((address, int(port)), PATIENCE) as connection:
             ask(connection)
+            connection.shutdown(socket.SHUT_WR)
+            # Until the server has closed its side too: nothing is under way afterwards.
+            assert connection.recv(1) == b""
 
 
 def hold(address: str, port: str) -> None:
-    with socket.create_connection((address, int(port)), 10) as connection:
+    with socket.create_connection((address, int(port)), PATIENCE) as connection:
         ask(connection)
         print("ready", connection.getsockname()[1], flush=True)
         for _line in sys.stdin:

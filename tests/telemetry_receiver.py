@@ -46,7 +46,8 @@ class Receiver:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the records of all accepted batches."""
-        tables = [request.table for request in self.accepted.values()]
+        # A copy: batches arrive meanwhile.
+        tables = [request.table for request in list(self.accepted.values())]
         return pa.concat_tables([record_schema().empty_table(), *tables]).to_pylist()
 
     def take(self, request: Request) -> Reply:

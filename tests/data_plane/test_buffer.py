@@ -89,13 +89,14 @@ def test_an_empty_buffer_is_never_due_and_hands_nothing_over() -> None:
 
 def test_records_are_due_after_the_interval_of_the_first() -> None:
     buffer, _ = make_buffer(interval=5.0)
+    before = time.monotonic()
     buffer.add_events(some(1))
-    began = time.monotonic()
+    after = time.monotonic()
     time.sleep(0.01)
     buffer.add_events(some(2))
 
-    assert not buffer.is_due(began + 4.9)
-    assert buffer.is_due(began + 5.001)
+    assert not buffer.is_due(before + 4.999)
+    assert buffer.is_due(after + 5.001)
 
 
 def test_a_full_buffer_is_due_at_once() -> None:

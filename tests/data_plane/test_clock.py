@@ -90,7 +90,9 @@ def test_the_samples_kept_are_bounded_and_the_newest() -> None:
 
 def test_the_real_clocks_agree_with_the_wall() -> None:
     clock = WallClock()
+    before = time.time_ns()
 
-    now = clock.wall(np.array([time.clock_gettime_ns(time.CLOCK_BOOTTIME)]))
+    now = int(clock.wall(np.array([time.clock_gettime_ns(time.CLOCK_BOOTTIME)]))[0])
 
-    assert abs(int(now[0]) - time.time_ns()) < SECOND // 10
+    # However long the machine paused in between; half of the pause of a sample is its error.
+    assert before - SECOND < now < time.time_ns() + SECOND

@@ -15,11 +15,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -29,23 +30,16 @@ from beacon_detect.data_plane.collector import needing_restart, program_options,
 from beacon_detect.errors import ExitCode
 from beacon_detect.records import Direction, Kind, Origin, Outcome, unpack_address
 from network_wire import Wire
+from patience import PATIENCE, eventually
+from ports import own_port
 from sensor_traffic import ANSWER, REQUEST
 from telemetry_receiver import Receiver, receiver
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAFFIC = str(Path(__file__).parent.parent / "sensor_traffic.py")
 CONNECTIONS = 31
-PATIENCE = 30.0
-
+BURST_IDLE = 1.0
 Rows = list[dict[str, Any]]
-
-
-def eventually(probe: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (value := probe()):
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.02)
-    return value
 
 
 class Sensor:
@@ -151,7 +145,7 @@ def named_python(folder: Path, name: str) -> str:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
     """A receiver of what one host sensor tells, for the tests that only look."""
-    quick = {"burst_idle": 0.2, "udp_idle_timeout": 1.0, "update_interval": 1.0}
+    quick = {"burst_idle": BURST_IDLE, "udp_idle_timeout": 3.0, "update_interval": 1.0}
     folder = tmp_path_factory.mktemp("host")
     with receiver() as got, sensor(folder, got.port, include_loopback=True, **quick):
         yield got
@@ -199,19 +193,22 @@ def test_a_living_process_has_its_executable_and_a_burst_is_told(
         traffic(wire.in_client(), "hold", wire.server_v4, "7002") as holder,
     ):
         assert holder.stdout.readline().startswith("ready")
-        time.sleep(0.4)
+        time.sleep(1.2 * BURST_IDLE)
         holder.stdin.write("again\n")
         holder.stdin.flush()
         holder.stdout.readline()
-        eventually(lambda: told(got, 7002, Kind.BURST), "the burst is told")
 
+        def second_request() -> Rows:
+            # Where the machine stalls, an answer may be a burst of its own.
+            bursts = told(got, 7002, Kind.BURST)
+            return [b for b in bursts if b["bytes_out"] == 2 * len(REQUEST)][:1]
+
+        (burst,) = eventually(second_request, "the burst is told")
         (start,) = told(got, 7002, Kind.START)
-        (burst,) = told(got, 7002, Kind.BURST)
         assert start["connection_id"] == burst["connection_id"]
         assert start["executable"] == burst["executable"] == os.path.realpath(sys.executable)
         assert start["pid"] == holder.pid
-        assert burst["series_time"] - start["series_time"] > 0.3e9
-        assert burst["bytes_out"] > len(REQUEST)
+        assert burst["series_time"] - start["series_time"] > BURST_IDLE * 1e9
 
 
 @pytest.mark.root
@@ -256,7 +253,7 @@ def test_silence_ends_a_connection(wire: Wire, host: Receiver) -> None:
     assert start["connection_id"] == end["connection_id"]
     assert end["outcome"] == Outcome.UNANSWERED
     assert (end["packets_out"], end["bytes_out"]) == (13, 13 * len(REQUEST))
-    assert end["duration"] < 1e9
+    assert end["duration"] < 3e9
 
 
 @pytest.mark.root
@@ -333,21 +330,18 @@ def loaded_programs(pid: int) -> list[str]:
 def test_what_was_spooled_before_a_kill_is_sent_after_it_with_the_same_ids(
     tmp_path: Path, wire: Wire
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = own_port()
     waiting = tmp_path / "spool" / "waiting"
 
-    def spooled() -> set[str]:
-        return {path.name[:26] for path in waiting.glob("*.arrow")}
+    def spooled() -> dict[str, int]:
+        """Return by batch how many starts of ours are in it."""
+        return {path.name[:26]: starts_in(path, 7007) for path in waiting.glob("*.arrow")}
 
     with sensor(tmp_path, port) as watching:
-        for _ in range(3):
-            before = spooled()
+        for count in (1, 2, 3):
             run_traffic(wire.in_client(), "datagrams", wire.server_v4, "7007", "1")
-            eventually(lambda before=before: spooled() > before, "the batch is spooled")
-        time.sleep(0.6)
-        left = spooled()
+            eventually(lambda count=count: sum(spooled().values()) == count, "it is spooled")
+        left = set(spooled())
         watching.stop(signal.SIGKILL)
         assert loaded_programs(watching.child.pid) == []
     with receiver(port) as got, sensor(tmp_path, port) as watching:
@@ -358,6 +352,13 @@ def test_what_was_spooled_before_a_kill_is_sent_after_it_with_the_same_ids(
         assert len(sent) == len(set(sent))
         assert sorted(sent)[: len(left)] == sorted(left)
         assert len(told(got, 7007, Kind.START)) == 3
+
+
+def starts_in(batch: Path, port: int) -> int:
+    """Return the number of starts to a port in a batch on disk."""
+    with pa.ipc.open_stream(batch.read_bytes()) as stream:
+        rows = stream.read_all().select(["kind", "dst_port"]).to_pylist()
+    return rows.count({"kind": Kind.START, "dst_port": port})
 
 
 @pytest.mark.root

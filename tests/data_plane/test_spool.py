@@ -84,7 +84,8 @@ def test_ids_rise_even_if_the_clock_does_not() -> None:
 
 
 @hypothesis_settings(
-    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(bodies=st.lists(st.binary(max_size=200), max_size=6), restarts=st.booleans())
 def test_everything_written_comes_out_once_and_in_order(
@@ -112,7 +113,8 @@ def test_a_batch_put_back_comes_again(tmp_path: Path) -> None:
 
 
 @hypothesis_settings(
-    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(sizes=st.lists(st.integers(1, 100), min_size=1, max_size=12), bound=st.integers(1, 300))
 def test_beyond_its_size_the_oldest_go_and_are_counted(

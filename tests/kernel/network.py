@@ -10,13 +10,13 @@ import ctypes
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from beacon_detect.data_plane.attachment import find_cgroup_root
 from network_wire import Wire, make_wire
+from patience import PATIENCE, eventually
 
 CLIENT, SERVER = "198.51.100.1", "198.51.100.2"
 CLIENT6, SERVER6 = "fd00:be:1::1", "fd00:be:1::2"
@@ -84,8 +84,8 @@ class Python:
         self.child.stdin.write("\n")
         self.child.stdin.flush()
 
-    def finish(self, within: float = 20) -> None:
-        assert self.child.wait(within) == 0
+    def finish(self) -> None:
+        assert self.child.wait(PATIENCE) == 0
 
     def close(self) -> None:
         self.child.kill()
@@ -93,14 +93,6 @@ class Python:
         for stream in (self.child.stdin, self.child.stdout):
             if stream is not None:
                 stream.close()
-
-
-def eventually(probe: Callable[[], object], within: float = 5) -> None:
-    """Wait until the probe is true."""
-    deadline = time.monotonic() + within
-    while not probe():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 ECHO_SERVER = """

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from ctypes import byref, sizeof
@@ -28,12 +27,12 @@ from kernel.network import (
     SERVER,
     SERVER6,
     Python,
-    eventually,
     inside,
     make_network,
 )
 from kernel.packets import IPV4, QINQ, SYN, TCP, VLAN, ethernet, ipv4, tcp_segment
 from network_wire import Wire, run
+from patience import eventually
 
 pytestmark = pytest.mark.root
 
@@ -246,9 +245,10 @@ def test_loopback_interfaces_are_counted_once(network: Wire, start: Callable[...
     with KernelProgram.load(ProgramOptions(include_loopback=True)) as program:
         with inside(network.client):
             program.attach_gateway("lo")
+        bench = Bench(program)
         start(ECHO_SERVER, "client").line()
         start(CLIENT_CODE.format(targets=[("127.0.0.1", 3), ("::1", 2)]), "client").finish()
-        time.sleep(0.1)
+        eventually(lambda: bench.counted().get("ended") == 5, "every connection ends")
         events = program.ring.read()
 
     ends = events[events["kind"] == EventKind.END]["value"]

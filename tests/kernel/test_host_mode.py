@@ -27,11 +27,11 @@ from kernel.network import (
     SERVER,
     SERVER6,
     Python,
-    eventually,
     make_network,
     own_cgroup,
 )
 from network_wire import Wire
+from patience import eventually
 
 pytestmark = pytest.mark.root
 
@@ -227,7 +227,7 @@ while True:
 ECHO_CODE = f"""
 import socket, struct
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-s.settimeout(5)
+s.settimeout(60)
 def checksum(data):
     total = sum(struct.unpack(f"!{{len(data) // 2}}H", data))
     total = (total >> 16) + (total & 0xffff)
@@ -306,6 +306,7 @@ with socket.create_connection(("{SERVER}", 8443)) as s:
     server.line()
     asking = start(client, "client", watched=False)
     asking.line()
+    time.sleep(0.1)  # for the delayed acknowledgement of what the client read
     bench.reset()
     asking.tell()
     asking.finish()
@@ -436,7 +437,13 @@ def test_without_a_cgroup_the_whole_host_is_watched(start: Callable[..., Python]
         program.attach_host()
         client = start(CLIENT_CODE.format(targets=[(SERVER, 5)]), "client", watched=False)
         client.finish()
-        events = program.ring.read()
+        ours: list[NDArray[Any]] = []
 
-    ours = events[events["value"]["tgid"] == client.pid]
-    assert np.bincount(ours["kind"]).tolist() == [0, 5, 0, 5]
+        def ended() -> bool:
+            events = program.ring.read()
+            ours.append(events[events["value"]["tgid"] == client.pid])
+            return sum(np.count_nonzero(e["kind"] == EventKind.END) for e in ours) >= 5
+
+        eventually(ended, "every connection ends")
+
+    assert np.bincount(np.concatenate(ours)["kind"]).tolist() == [0, 5, 0, 5]

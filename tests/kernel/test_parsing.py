@@ -62,7 +62,7 @@ def test_udp_counts_payload_both_ways(bench: Bench, route: Route) -> None:
 
 def test_udp_activity_after_silence_is_a_burst(bench: Bench) -> None:
     bench.send(V4.udp(b"a"))
-    bench.wait_idle()
+    bench.be_idle()
     bench.send(V4.udp(b""), V4.back.udp(b"b"))
 
     assert bench.kinds() == [EventKind.START, EventKind.BURST]
@@ -324,7 +324,7 @@ REASONS = ("ignored", "unparsed", "fragments", "other_view", "late", "stray", "m
 @settings(
     max_examples=60,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     st.lists(

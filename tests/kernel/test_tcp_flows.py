@@ -91,7 +91,7 @@ def test_a_syn_sent_again_is_the_same_connection(bench: Bench) -> None:
 
 def test_a_retried_syn_is_no_burst(bench: Bench) -> None:
     bench.send(V4.tcp(SYN))
-    bench.wait_idle()
+    bench.be_idle()
     bench.send(V4.tcp(SYN), V4.back.tcp(SYN | ACK, ack=1001), V4.tcp(ACK))
 
     assert bench.kinds() == [START]
@@ -255,7 +255,7 @@ def test_an_opening_syn_replaces_a_connection_seen_in_the_middle(bench: Bench) -
 def test_activity_after_silence_is_a_burst_and_its_answer_is_not(bench: Bench) -> None:
     bench.send(*handshake(V4), V4.tcp(ACK, b"hello"))
     for _ in range(3):
-        bench.wait_idle()
+        bench.be_idle()
         bench.send(V4.tcp(ACK, b"check in"), V4.back.tcp(ACK, b"task"), V4.tcp(ACK))
 
     events = bench.events()
@@ -267,9 +267,9 @@ def test_activity_after_silence_is_a_burst_and_its_answer_is_not(bench: Bench) -
 
 def test_a_keepalive_without_payload_is_no_burst(bench: Bench) -> None:
     bench.send(*handshake(V4), V4.tcp(ACK, b"hello"))
-    bench.wait_idle()
+    bench.be_idle()
     bench.send(V4.tcp(ACK), V4.back.tcp(ACK))
-    bench.wait_idle()
+    bench.be_idle()
     bench.send(*close(V4))
 
     assert bench.kinds() == [START, END]
