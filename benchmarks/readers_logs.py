@@ -3,7 +3,7 @@
     python benchmarks/readers_logs.py rows [ROWS]        readers alone, generated logs
     python benchmarks/readers_logs.py hunt ROWS PAIRS    generate a Zeek log, run `analyze` on it
 
-The first run on a machine compiles the JSON scanner in the middle of the file (2 s).
+The first run on a machine makes the JSON scanner's machine code on the way (a fifth of a second).
 `hunt` runs the command in a process of its own and prints its time and peak
 memory, so that several sizes give the growth curve. A naive reader (one Python
 loop with `json.loads` or `str.split`) runs on the same files for comparison.

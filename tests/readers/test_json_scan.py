@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beacon_detect.readers import json_scan, jsonlines
-from beacon_detect.readers.base import Problems, ReadOptions
+from beacon_detect.readers.base import Problems
 from beacon_detect.readers.jsonlines import ObjectParser, parse_block
 from beacon_detect.readers.lines import LineBlock
 
@@ -65,7 +65,7 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 )
 def test_the_scanner_agrees_with_the_parser(values: list[dict[str, Any]], style: dict) -> None:
     block = LineBlock("\n".join(json.dumps(value, **style) for value in values).encode(), 7)
-    scanned = by_line(ObjectParser(SCHEMA, "f", Problems(), ReadOptions()).parse(block))
+    scanned = by_line(ObjectParser(SCHEMA, "f", Problems()).parse(block))
     parsed = by_line(parse_block(block, SCHEMA, "f", Problems()))
 
     assert [line for line, _ in scanned] == [line for line, _ in parsed]
@@ -79,9 +79,7 @@ def test_any_bytes_are_scanned_or_handed_on(lines: list[bytes], data: st.DataObj
     content = bytearray(b"\n".join(lines))
     for _ in range(data.draw(st.integers(0, 3)) if content else 0):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    objects = ObjectParser(SCHEMA, "f", Problems(), ReadOptions()).parse(
-        LineBlock(bytes(content), 1)
-    )
+    objects = ObjectParser(SCHEMA, "f", Problems()).parse(LineBlock(bytes(content), 1))
 
     assert objects.table.schema.equals(SCHEMA)
 
@@ -98,6 +96,6 @@ def test_nothing_outside_the_line_is_read(line: bytes) -> None:
 
 
 def test_schemas_with_lists_are_left_to_the_parser() -> None:
-    parser = ObjectParser(pa.schema([("l", pa.list_(pa.string()))]), "f", Problems(), ReadOptions())
+    parser = ObjectParser(pa.schema([("l", pa.list_(pa.string()))]), "f", Problems())
 
     assert parser.parse(LineBlock(b'{"l":["a"]}', 1)).table.to_pylist() == [{"l": ["a"]}]

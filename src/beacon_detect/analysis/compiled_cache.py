@@ -60,8 +60,13 @@ def cache_directory(numba_version: str) -> Path | None:
     Path or None
         ``None`` when no candidate can be written.
     """
+    return private_directory(f"compiled-{fingerprint(numba_version)}")
+
+
+def private_directory(name: str) -> Path | None:
+    """Return a directory of a name in the first cache home where it is ours alone, made if needed."""
     for base in _candidates():
-        directory = base / "beacon-detect" / f"compiled-{fingerprint(numba_version)}"
+        directory = base / "beacon-detect" / name
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError:

@@ -203,7 +203,7 @@ def read_inputs(
         As for :func:`hunt`.
     """
     forced = _forced(options.format)
-    reading = ReadOptions(options.columns, tell=options.tell)
+    reading = ReadOptions(options.columns)
     inputs = expand(paths)
     files: list[FileAccount] = []
     unknown: list[str] = []

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, MutableMapping
+    from collections.abc import Iterator, Mapping, MutableMapping
 
     import pyarrow as pa
 
@@ -73,8 +73,6 @@ class ReadOptions:
     """Our column name -> the file's column name (``--map``); CSV only."""
     shared: MutableMapping[str, Any] = field(default_factory=dict)
     """What readers remember from one file of a run to the next."""
-    tell: Callable[[str], None] = lambda _: None
-    """Takes a sentence for the user about a wait; must not fail."""
 
 
 class Reader(Protocol):

@@ -62,7 +62,7 @@ class JoyReader:
         addresses = AddressParser()
         pieces = FlowPieces.of_run(options.shared)
         spelled = _spelling(source.head)
-        objects_of = ObjectParser(_schema(spelled), source.label, problems, options)
+        objects_of = ObjectParser(_schema(spelled), source.label, problems)
         for block in line_blocks(source, problems):
             objects = objects_of.parse(block)
             named = objects.table.rename_columns(["sa", "da", *_TIMES, *_NUMBERS])

@@ -3,7 +3,7 @@
 A line is walked once, byte by byte. Whatever is not plain (an escape or a
 letter beyond ASCII in a wanted text, a number with an exponent, a wrong type,
 bad syntax) marks the line, and the caller gives it to a real parser. The
-functions follow the rules of :mod:`beacon_detect.readers.compiling`. Limit:
+functions follow the rules of :mod:`beacon_detect.readers.native.lowering`. Limit:
 fields of the object, or of an object directly inside it; no arrays.
 """
 
@@ -226,14 +226,14 @@ def scan_lines(
 
 
 def gather(
-    raw: Sequence[int], starts: Sequence[int], sizes: Sequence[int], offsets: MutableSequence[int],
+    raw: Sequence[int], starts: Sequence[int], sizes: Sequence[int], ends: MutableSequence[int],
     text: MutableSequence[int],
 ) -> None:  # fmt: skip
-    """Copy texts one behind the other; ``offsets`` gets their ends (missing ones are empty)."""
+    """Copy texts one behind the other; ``ends`` gets their ends (missing ones are empty)."""
     used = 0
-    offsets[0] = 0
+    ends[0] = 0
     for i in range(len(starts)):
         for k in range(max(sizes[i], 0)):
             text[used + k] = raw[starts[i] + k]
         used += max(sizes[i], 0)
-        offsets[i + 1] = used
+        ends[i + 1] = used

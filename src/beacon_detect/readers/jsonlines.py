@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from beacon_detect.readers import compiling, json_scan
+from beacon_detect.readers import json_scan
+from beacon_detect.readers.native import code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from beacon_detect.readers.base import Problems, ReadOptions
+    from beacon_detect.readers.base import Problems
 
 _PARSE_BYTES = 4 << 20
-WARM_BYTES = 40 << 20
-"""Bytes of a file before the compiled scanner is loaded (about a second)."""
-COLD_BYTES = 128 << 20
-"""The same where it must first be compiled (2 s): not much is lost once, and later runs win."""
+WARM_BYTES = 8 << 20
+"""Bytes of a file before the compiled scanner is loaded, which takes a tenth of a second."""
+COLD_BYTES = 32 << 20
+"""The same where it must first be compiled, which takes a fifth of a second."""
 
 
 class Block(Protocol):
@@ -160,11 +161,8 @@ class Objects:
 class ObjectParser:
     """Parses the blocks of one file, by the compiled scanner once the file proves large."""
 
-    def __init__(
-        self, schema: pa.Schema, label: str, problems: Problems, options: ReadOptions
-    ) -> None:
+    def __init__(self, schema: pa.Schema, label: str, problems: Problems) -> None:
         self._schema = schema
-        self._tell = options.tell
         self._label = label
         self._problems = problems
         self._taken = 0
@@ -181,11 +179,7 @@ class ObjectParser:
     def _is_large(self) -> bool:
         if self._taken <= WARM_BYTES:
             return False
-        if self._scans or compiling.is_warm("json_scan", "scan_lines"):
-            return True
-        if self._taken > COLD_BYTES:
-            self._tell(compiling.WAIT.format("JSON"))
-            self._scans = True
+        self._scans = self._scans or self._taken > COLD_BYTES or code.is_warm([json_scan])
         return self._scans
 
     def split(self, block: Block, key: str, value: str) -> tuple[Objects | None, Block]:
@@ -346,7 +340,7 @@ def _nested(
 
 @cache
 def _scanner() -> Any:
-    return compiling.compile_kernels([json_scan])
+    return code.compile_kernels([json_scan])
 
 
 def parse_block(block: Block, schema: pa.Schema, label: str, problems: Problems) -> Objects:

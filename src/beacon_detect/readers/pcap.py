@@ -63,7 +63,8 @@ class PcapReader:
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield the capture's connections, bursts and names."""
-        followed = Connections(compiled=source.size >= LARGE_FILE, tell=options.tell)
+        del options
+        followed = Connections(compiled=source.size >= LARGE_FILE)
         file: _Pcap | _Pcapng = _Pcapng() if source.head[:4] == _PCAPNG else _Pcap(source)
         data = b""
         place = 0

@@ -88,9 +88,9 @@ class _Events:
         seen = set(re.findall(rb'"event_type"\s*:\s*"(flow|netflow)"', source.head))
         self.wanted = EVENTS if seen != {_ONE_WAY} else (*EVENTS[1:], _ONE_WAY)
         """Events that are used; of two that tell of the same connections, one."""
-        self._mixed = ObjectParser(schema_of("flow"), label, problems, options)
+        self._mixed = ObjectParser(schema_of("flow"), label, problems)
         self._parsers = {
-            event.decode(): ObjectParser(schema_of(event.decode()), label, problems, options)
+            event.decode(): ObjectParser(schema_of(event.decode()), label, problems)
             for event in self.wanted
         }
 

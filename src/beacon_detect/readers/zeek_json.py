@@ -54,9 +54,10 @@ class ZeekJsonReader:
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield connections, requests and names of the log."""
+        del options
         parser = RowParser(source.label, problems)
         shape = _Shape(source.head)
-        objects_of = jsonlines.ObjectParser(shape.schema(), source.label, problems, options)
+        objects_of = jsonlines.ObjectParser(shape.schema(), source.label, problems)
         for block in line_blocks(source, problems):
             if not shape.kinds:
                 problems.leave(OTHER_ROWS.format("JSON"), len(block.line_numbers()))

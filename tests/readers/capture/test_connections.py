@@ -44,11 +44,3 @@ def test_timeouts_are_those_of_the_sensor() -> None:
             config.burst_idle,
         )
     )  # fmt: skip
-
-
-def test_a_first_compilation_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("beacon_detect.readers.capture.kernels.is_warm", lambda: False)
-    told: list[str] = []
-    connections.Connections(compiled=True, tell=told.append)
-
-    assert told == ["compiling the fast reader of packet captures for this machine, once: some seconds"]  # fmt: skip

@@ -14,25 +14,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from beacon_detect.config.schema import DataPlane
-from beacon_detect.readers import compiling
 from beacon_detect.readers.base import Chunk
 from beacon_detect.readers.capture import flows, frames, kernels, names
 from beacon_detect.readers.columns import Flows, connection_ids, name_table, record_table
 from beacon_detect.records import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import SimpleNamespace
+    from collections.abc import Iterator
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
     Column = NDArray[np.int64] | list[int]
 
-INTERPRETED_PACKETS = 20_000
-"""Packets before compiled code is loaded: about a quarter of a second."""
-COLD_PACKETS = 400_000
-"""The same where the code must first be compiled: as long as the compiler takes (some 5 s)."""
+INTERPRETED_PACKETS = 10_000
+"""Packets before compiled code is loaded: about a tenth of a second, as long as loading takes."""
+COLD_PACKETS = 60_000
+"""The same where the code must first be compiled, which takes half a second."""
 BATCH = 16_384
 """Packets handled at once; their rows (2.4 MB) stay in the processor's cache."""
 _FEW_FLOWS = 4_096
@@ -71,22 +69,17 @@ def column(size: int, *, as_lists: bool) -> Column:
     return [0] * size if as_lists else np.zeros(size, np.int64)
 
 
-def _nobody(_: str) -> None:
-    """Tell nobody."""
-
-
 class Connections:
     """Follows the connections of one capture."""
 
-    def __init__(self, *, compiled: bool = False, tell: Callable[[str], None] = _nobody) -> None:
+    def __init__(self, *, compiled: bool = False) -> None:
         self.interpreted = not compiled
-        self._tell = tell
         self.packets = 0
         """Packets of the capture so far."""
         self.followed = 0
         """Packets that were TCP, UDP or ICMP echo."""
         lists = self.interpreted
-        self.stages = kernels.interpreted() if lists else self._compiled()
+        self.stages = kernels.interpreted() if lists else kernels.compiled()
         self.batch = PacketBatch(as_lists=lists)
         self.counters = column(frames.COUNTERS, as_lists=lists)
         self._state = column(flows.STATE, as_lists=lists)
@@ -110,11 +103,6 @@ class Connections:
         self._text: Any = bytearray(_TEXT) if lists else np.zeros(_TEXT, np.uint8)
         self._progress = column(2, as_lists=lists)
 
-    def _compiled(self) -> SimpleNamespace:
-        if not kernels.is_warm():
-            self._tell(compiling.WAIT.format("packet captures"))
-        return kernels.compiled()
-
     def speed_up(self) -> None:
         """Go on compiled once there were enough packets; the state is carried over."""
         if not self.interpreted or self.packets < INTERPRETED_PACKETS:
@@ -122,7 +110,7 @@ class Connections:
         if self.packets < COLD_PACKETS and not kernels.is_warm():
             return
         self.interpreted = False
-        self.stages = self._compiled()
+        self.stages = kernels.compiled()
         self.batch = PacketBatch(as_lists=False)
         self.counters = np.array(self.counters, np.int64)
         self._state = np.array(self._state, np.int64)

@@ -1,9 +1,9 @@
-"""One source, two speeds: the stages as plain Python, or compiled by numba.
+"""One source, two speeds: the stages as plain Python, or as machine code.
 
-A small capture is read before the compiler would be warm (some seconds on a
-machine's first run), so its first packets run interpreted; what follows runs
-compiled. Both are the same functions, and a test holds their results equal.
-Limit: the functions may use integers, tuples of integers and flat columns only.
+A small capture is read before the machine code would be loaded, so its first
+packets run interpreted; what follows runs compiled. Both are the same functions,
+and a test holds their results equal. Limit: the functions may use what
+:mod:`beacon_detect.readers.native.lowering` lists and nothing else.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from beacon_detect.readers import compiling
 from beacon_detect.readers.capture import flows, frames, index, names
+from beacon_detect.readers.native import code
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -30,10 +30,10 @@ def interpreted() -> SimpleNamespace:
 
 @cache
 def compiled() -> SimpleNamespace:
-    """Return the stages compiled; the machine code is kept on disk between runs."""
-    return compiling.compile_kernels(STAGES)
+    """Return the stages as machine code, which is kept on disk between runs."""
+    return code.compile_kernels(STAGES)
 
 
 def is_warm() -> bool:
     """Say whether an earlier run has left the machine code."""
-    return compiling.is_warm("flows", "follow_packets")
+    return code.is_warm(STAGES)
