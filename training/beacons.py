@@ -132,3 +132,5 @@ DEVELOPMENT: Final[tuple[TimingModel, ...]] = (
 FINAL: Final[tuple[TimingModel, ...]] = (
     lognormal, triangular, floor_and_tail, daily_redraw, list_of_five, adaptive,
 )  # fmt: skip
+SEVERAL_SLEEPS: Final[tuple[TimingModel, ...]] = (metasploit, two_states, bimodal, adaptive)
+"""Models with more than one sleep: no single interval describes them."""

@@ -111,6 +111,10 @@ def by_group(world: worlds.World, score: np.ndarray, results: Results) -> None:
     say(
         f"\ninterval within 10 %, jitter <= 20 %: {(error[steady] < 0.1).mean():.3f} of {steady.sum()}"
     )
+    names = [model.__name__ for model in beacons.SEVERAL_SLEEPS]
+    single = steady & ~np.isin(world.family, names)
+    for text, chosen in (("", single), (" and a score of 0.7", single & (results.score >= 0.7))):
+        say(f"of those with one sleep{text}: {(error[chosen] < 0.1).mean():.3f} of {chosen.sum()}")
     chance = results.score[world.label == worlds.CHANCE]
     shares = ", ".join(f"{cut:.1f}: {(chance >= cut).mean():.2%}" for cut in (0.5, 0.7, 0.8, 0.9))
     say(f"chance series of this world at a score of at least {shares}")
