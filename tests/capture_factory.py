@@ -110,16 +110,29 @@ def pcapng(packets: list[Packet], *, order: str = "<", link: int = 1) -> bytes:
 
 def connection(
     start: float, sport: int = 50_000, *, request: bytes = b"hello", answer: bytes = b"welcome",
-    isn: int = 1000, dport: int = 443,
+    isn: int = 1000, dport: int = 443, server: str = SERVER,
 ) -> list[Packet]:  # fmt: skip
     """A whole TCP connection of nine packets."""
-    up, down = (CLIENT, SERVER, sport, dport), (SERVER, CLIENT, dport, sport)
+    up, down = (CLIENT, server, sport, dport), (server, CLIENT, dport, sport)
     frames = [
         tcp(*up, SYN, seq=isn), tcp(*down, SYN | ACK, seq=9, ack=isn + 1), tcp(*up, ACK),
         tcp(*up, PSH | ACK, request), tcp(*down, PSH | ACK, answer), tcp(*up, ACK),
         tcp(*up, FIN | ACK), tcp(*down, FIN | ACK), tcp(*up, ACK),
     ]  # fmt: skip
     return [Packet(start + i / 1000, ethernet(frame)) for i, frame in enumerate(frames)]
+
+
+def polling(start: float, polls: int, interval: float) -> list[Packet]:
+    """One TCP connection that stays open, with a request and an answer every ``interval`` seconds."""
+    up, down = (CLIENT, SERVER, 50_000, 443), (SERVER, CLIENT, 443, 50_000)
+    packets = [(0.0, tcp(*up, SYN, seq=1)), (0.01, tcp(*down, SYN | ACK, seq=9, ack=2))]
+    packets.append((0.02, tcp(*up, ACK, seq=2, ack=10)))
+    for number in range(polls):
+        at = 0.03 + number * interval
+        sequence = {"seq": 2 + 6 * number, "ack": 10 + 4 * number}
+        packets.append((at, tcp(*up, PSH | ACK, b"orders", **sequence)))
+        packets.append((at + 0.05, tcp(*down, PSH | ACK, b"none", seq=sequence["ack"], ack=0)))
+    return [Packet(start + at, ethernet(packet)) for at, packet in packets]
 
 
 def dns_answer(name: str, *addresses: str, client: str = CLIENT) -> bytes:

@@ -53,6 +53,39 @@ def test_json_is_one_object_with_a_row_a_pair(flows: Path, capsys: pytest.Captur
     assert pair["direction"] == "outbound"
 
 
+@pytest.fixture
+def rotating(tmp_path: Path) -> Path:
+    """Give a beacon over four addresses of one name, so long that each is a beacon as well."""
+    path = tmp_path / "rotating.csv"
+    rows = (f"{1_700_000_000 + 60 * i},10.0.0.5,192.0.2.{i % 4},443,tcp,c2.example\n" for i in range(400))  # fmt: skip
+    path.write_text("ts,src,dst,dport,proto,name\n" + "".join(rows))
+    return path
+
+
+def test_a_name_is_one_row_of_the_table_and_its_pairs_are_in_json(
+    rotating: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.html"
+    assert run(["analyze", str(rotating), "--report", str(report)]) == ExitCode.OK
+    out, err = capsys.readouterr()
+    [row] = out.splitlines()[2:]
+
+    assert "c2.example:443 (4 addresses)" in row
+    assert "the addresses of one name together" in row
+    assert "4 pairs are not in the table: the row of their name says the same" in err
+    page = report.read_text("utf-8")
+    assert page.count("<section class=finding") == 1
+    assert "1 pair is of medium risk or higher" in page
+    assert "to 4 addresses (c2.example), every 60 s" in page
+
+    assert run(["analyze", str(rotating), "-o", "json"]) == ExitCode.OK
+    pairs = json.loads(capsys.readouterr().out)["pairs"]
+    assert sorted((p["series"], p["addresses"], p["covered"]) for p in pairs) == [
+        *[("connections", 1, True)] * 4,
+        ("name", 4, False),
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

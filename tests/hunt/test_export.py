@@ -42,6 +42,7 @@ def test_json_has_a_row_for_each_pair_with_the_promised_keys(found: Hunt) -> Non
         "rank", "src", "dst", "name", "dport", "proto", "score", "base_score", "risk",
         "severity", "interval", "jitter",
     )  # fmt: skip
+    assert COLUMNS[-3:] == ("evidence", "addresses", "covered")
     assert answer["pairs"][0]["first_seen"] == "2023-11-14T22:13:20Z"
     assert answer["summary"]["records"] == 20
     assert answer["summary"]["dropped_check_ins"] == answer["summary"]["dropped_names"] == 0

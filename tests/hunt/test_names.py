@@ -29,6 +29,18 @@ def test_the_newest_name_of_the_pair_wins_whatever_the_order() -> None:
     assert names.of(SRC, DST, PORT, TCP) == ["new.example"]
 
 
+def test_names_know_no_case_and_no_closing_dot() -> None:
+    names = Names()
+    for time, text in ((1, "C2.example"), (2, "c2.EXAMPLE.")):
+        names.add(name_table(np.array([time]), SRC, rows(f"192.0.2.{time}"), pa.array([text]), dst_port=PORT, protocol=TCP))  # fmt: skip
+    both = np.concatenate([rows("192.0.2.1"), rows("192.0.2.2")])
+    pairs = (np.repeat(SRC, 2, axis=0), both, np.repeat(PORT, 2), np.repeat(TCP, 2))
+
+    assert names.of(*pairs) == ["c2.example"] * 2
+    assert names.codes(*pairs).tolist() == [0, 0]
+    assert names.codes(SRC, rows("192.0.2.3"), PORT, TCP).tolist() == [-1]
+
+
 def test_a_dns_answer_names_any_port_of_that_client_only() -> None:
     names = Names()
     names.add(name_table(np.array([5]), SRC, DST, pa.array(["a.example"])))

@@ -8,7 +8,7 @@ inside each series.
 from __future__ import annotations
 
 from beacon_detect.analysis.engine import analyze, list_episodes, warm_up
-from beacon_detect.analysis.evidence import evidence
+from beacon_detect.analysis.evidence import evidence, preface
 from beacon_detect.analysis.severity import severity
 from beacon_detect.analysis.types import (
     MIN_CHECK_INS,
@@ -29,6 +29,7 @@ __all__ = [
     "analyze",
     "evidence",
     "list_episodes",
+    "preface",
     "severity",
     "warm_up",
 ]

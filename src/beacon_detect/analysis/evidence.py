@@ -51,6 +51,30 @@ def evidence(results: Results, index: int, events: str = "connections") -> str:
     return "; ".join(parts)
 
 
+def preface(series: str, addresses: int = 1, name: str = "") -> str:
+    """Begin the evidence of a series that is not simply the connections of a pair.
+
+    Parameters
+    ----------
+    series
+        ``connections``, ``bursts``, or the kind of a group of pairs.
+    addresses, name
+        How many addresses the group is spread over, and the name they share.
+
+    Returns
+    -------
+    str
+        Nothing for connections; else words with a separator behind them.
+    """
+    if series == "connections":
+        return ""
+    if series == "bursts":
+        return "bursts inside open connections; "
+    if addresses > 1:
+        return f"rotates over {addresses} addresses of {name}; "
+    return f"all services of {name} together; "
+
+
 def _rhythm(results: Results, index: int) -> str:
     """Say how many intervals lie together and how many chance would put there."""
     total = int(results.intervals[index])

@@ -163,10 +163,13 @@ def command(paths: tuple[str, ...], **options: Any) -> None:  # fmt: skip
       beacon-detect analyze flows.csv.gz -o json --min-score 0.7 > beacons.json
     """
     found = _hunt(paths, options)
-    rows = found.rows[: options["limit"] or (TABLE_ROWS if options["output"] == "table" else None)]
-    _print(found, rows, options["output"])
+    table = options["output"] == "table"
+    limit = options["limit"] or (TABLE_ROWS if table else None)
+    _print(found, (_plain(found) if table else found.rows)[:limit], options["output"])
     if options["report"] is not None:
-        _write_report(found, rows, options["report"])
+        _write_report(found, _plain(found)[:limit], options["report"])
+    if table:
+        _tell_covered(found)
     _tell(found)
     code = _exit_code(found, paths, options["fail_on"])
     if code:
@@ -217,9 +220,14 @@ def _print(found: Hunt, rows: Sequence[Row], output: str) -> None:
             click.echo("\n".join(table_lines(COLUMNS, shown, colour=use_colour())))
 
 
+def _plain(found: Hunt) -> list[Row]:
+    """Return the rows for people: without the pairs that the row of their name explains."""
+    return [row for row in found.rows if not row.covered]
+
+
 def show_hunt(found: Hunt, report: Path) -> None:
     """Print the first rows of a hunt as a table and write its report."""
-    rows = found.rows[:TABLE_ROWS]
+    rows = _plain(found)[:TABLE_ROWS]
     _print(found, rows, "table")
     _write_report(found, rows, report)
     _tell(found)
@@ -232,6 +240,8 @@ def _interval(row: dict[str, Any]) -> str:
 
 
 def _destination(row: dict[str, Any]) -> str:
+    if row["addresses"] > 1:
+        return clean(f"{row['name']}:{row['dport']} ({row['addresses']} addresses)")
     at = f"[{row['dst']}]:{row['dport']}" if ":" in row["dst"] else f"{row['dst']}:{row['dport']}"
     return f"{at} {clean(row['name'])}" if row["name"] else at
 
@@ -246,6 +256,8 @@ def _reason(row: dict[str, Any]) -> str:
         parts.append(f"{row['connections_per_check_in']:.1f} connections each")
     if row["series"] == "bursts":
         parts.append("inside open connections")
+    if row["series"] == "name":
+        parts.append("the addresses of one name together")
     parts.append(f"cv {row['cv']:.2f}")
     if told != "prevalence":
         parts.append("1 source" if row["sources"] == 1 else f"{count(row['sources'])} sources")
@@ -302,6 +314,17 @@ def _tell(found: Hunt) -> None:
         + (f", {count(found.allowed)} allowed" if found.allowed else ""),
         err=True,
     )
+
+
+def _tell_covered(found: Hunt) -> None:
+    """Say how many pairs the table leaves out for the row of their name."""
+    covered = sum(row.covered for row in found.rows)
+    if covered:
+        click.echo(
+            f"{count(covered)} {'pair is' if covered == 1 else 'pairs are'} not in the table: the row"
+            " of their name says the same; -o json lists them too",
+            err=True,
+        )
 
 
 def _exit_code(found: Hunt, paths: Sequence[str], fail_on: str | None) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beacon_detect.analysis import Settings
+from beacon_detect.analysis import Settings, preface
 from beacon_detect.analysis.severity import severity
 from beacon_detect.control_plane.findings import Finding, SeriesName, finding_ids, silence_limit
 from beacon_detect.control_plane.working_set import SeriesKind
@@ -132,20 +132,9 @@ def _measured(
         "missed": int(results.missed[row]),
         "episodes": int(results.episodes[row]),
         "size_regularity": float(min(results.size_out[row], results.size_in[row])),
-        "evidence": _where(series, summary)
+        "evidence": preface(series, summary.addresses, summary.name)
         + explain(results, row, "bursts" if series == "bursts" else "connections"),
     }
-
-
-def _where(series: SeriesName, summary: PairSummary) -> str:
-    """Begin the evidence of what is not simply the connections of a pair."""
-    if series == "connections":
-        return ""
-    if series == "bursts":
-        return "bursts inside open connections; "
-    if summary.addresses > 1:
-        return f"rotates over {summary.addresses} addresses of {summary.name}; "
-    return f"all services of {summary.name} together; "
 
 
 def _first_sight(

@@ -107,7 +107,7 @@ def facts_of(
             age=(now_ns - min(seen[i], finding.first_seen)) / SECOND,
             watched=max(watched, (now_ns - finding.first_seen) / SECOND),
             connections_per_check_in=(
-                1.0 if finding.series == "bursts" else finding.connections_per_check_in
+                finding.connections_per_check_in if finding.series == "connections" else 1.0
             ),
             size_regularity=finding.size_regularity if finding.bytes_out else None,
         )

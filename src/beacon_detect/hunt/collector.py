@@ -132,6 +132,27 @@ class EventLog:
             batch = SeriesBatch(offsets, times, out.astype(np.int64), received.astype(np.int64))
             yield SeriesPart(rows[starts].astype(np.int64), batch)
 
+    def relabelled(self, labels: NDArray[np.int32]) -> EventLog:
+        """Return the events under other numbers, without those of pairs labelled -1.
+
+        Parameters
+        ----------
+        labels
+            New number of each pair, by row of the pair table.
+        """
+        other = EventLog()
+        for rows, *rest in self._parts:
+            columns = (np.take(labels, rows), *rest)
+            kept = np.flatnonzero(columns[0] >= 0)
+            if len(kept) < len(rows):
+                columns = tuple(np.take(column, kept) for column in columns)
+            other._parts.append(columns)
+        return other
+
+    def take_over(self, other: EventLog) -> None:
+        """Append the events of another log."""
+        self._parts += other._parts
+
     def of_pairs(self, rows: NDArray[Any]) -> dict[int, tuple[NDArray[Any], ...]]:
         """Return times, bytes out and bytes in of some pairs, in time order."""
         found: dict[int, tuple[NDArray[Any], ...]] = {}

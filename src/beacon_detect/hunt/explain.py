@@ -21,6 +21,7 @@ from beacon_detect.control_plane.verdict import Case, decide
 from beacon_detect.control_plane.whitelist import Networks
 from beacon_detect.errors import DataError
 from beacon_detect.hunt.collector import Collector
+from beacon_detect.hunt.groups import name_codes
 from beacon_detect.hunt.ranking import directions
 from beacon_detect.hunt.risk import Candidates, weigh
 from beacon_detect.hunt.run import read_inputs
@@ -150,7 +151,9 @@ def _weighed(
         parallel=np.array([several]),
     )
     internal = Networks(options.internal)
-    return weigh(candidates, results.score[:1], collector.pairs, internal, options.context)[0]
+    names = name_codes(collector)
+    found = weigh(candidates, results.score[:1], collector.pairs, internal, options.context, names)
+    return found[0]
 
 
 def _names(collector: Collector, row: int) -> Sequence[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from beacon_detect.hunt.run import Hunt
 
 SCHEMA = "beacon-detect.hunt/1"
-_HIDDEN = {"pair"}
+_HIDDEN = {"pair", "members"}
 _TIMES = {"first_seen", "last_seen"}
 _DIGITS = 6
 COLUMNS = ("rank", *(field.name for field in fields(Row) if field.name not in _HIDDEN))

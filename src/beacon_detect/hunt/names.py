@@ -111,6 +111,8 @@ class Names:
         self._codes = np.insert(self._codes, at[fresh], codes[fresh])
 
     def _code(self, text: str) -> int:
+        # Names of hosts know no case, and resolvers are asked in mixed case on purpose.
+        text = text.lower().rstrip(".")
         if not text:
             return -1
         if text not in self._known:
@@ -126,11 +128,21 @@ class Names:
         protocol: NDArray[np.uint8],
     ) -> Sequence[str]:
         """Return the name of each pair, empty where none is known."""
+        codes = self.codes(src, dst, dst_port, protocol)
+        return [self._texts[code] if code >= 0 else "" for code in codes.tolist()]
+
+    def codes(
+        self,
+        src: NDArray[np.uint8],
+        dst: NDArray[np.uint8],
+        dst_port: NDArray[np.uint16],
+        protocol: NDArray[np.uint8],
+    ) -> NDArray[np.int32]:
+        """Return a number for the name of each pair, -1 where none is known."""
         none = np.zeros(len(dst_port), np.uint8)
         own = self._find(pair_ids(src, dst, dst_port, protocol))
         answered = self._find(pair_ids(src, dst, none, none))
-        codes = np.where(own >= 0, own, answered)
-        return [self._texts[code] if code >= 0 else "" for code in codes.tolist()]
+        return np.where(own >= 0, own, answered)
 
     def _find(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
         if not len(self._ids):

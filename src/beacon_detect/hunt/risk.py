@@ -49,6 +49,7 @@ def weigh(
     pairs: PairTable,
     internal: Networks,
     settings: ContextSettings,
+    names: NDArray[np.int32] | None = None,
 ) -> list[Assessment]:
     """Return risk and reasons of each pair.
 
@@ -64,20 +65,32 @@ def weigh(
         The operator's networks.
     settings
         Which rules speak.
+    names
+        A number for the name of every pair, -1 where none is known.
     """
     if not settings.enabled:
         return [Assessment(score, ()) for score in scores.tolist()]
-    known = facts_of(candidates, pairs, internal)
+    known = facts_of(candidates, pairs, internal, names)
     return [assess(score, facts, settings) for score, facts in zip(scores.tolist(), known, strict=True)]  # fmt: skip
 
 
-def facts_of(candidates: Candidates, pairs: PairTable, internal: Networks) -> Iterator[Facts]:
+def facts_of(
+    candidates: Candidates,
+    pairs: PairTable,
+    internal: Networks,
+    names: NDArray[np.int32] | None = None,
+) -> Iterator[Facts]:
     """Yield what the input knows around each pair, one at a time: there may be very many."""
     if not len(candidates.places):
         return
     src, dst, first = (pairs.column(name) for name in ("src", "dst", "first_seen"))
     places = candidates.places
-    crowd = crowd_of(dst[places], src, dst, first, internal.contain)
+    # Numbers of names begin at 0, which the count takes for no name.
+    named = None if names is None else (names + 1).astype(np.uint64)
+    asked = None if named is None else named[places]
+    crowd = crowd_of(
+        dst[places], src, dst, first, internal.contain, wanted_names=asked, names=named
+    )
     now = int(pairs.column("last_seen").max())
     watched = (now - int(first.min())) / SECOND
     columns = zip(

@@ -7,6 +7,7 @@ for the first :data:`DETAILED` findings; the list holds all that were asked for.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -32,6 +33,11 @@ REGULAR = 0.5
 """Score from which a pair is said to check in regularly; below it, more often than not it does not."""
 ALERT = CUT_OFFS[-1][0]
 """Risk from which a pair is more than LOW."""
+SERIES_TEXTS = {
+    "connections": "connections",
+    "bursts": "bursts inside open connections",
+    "name": "all connections of the source with the name, whatever the address",
+}
 _LONGEST_UNBROKEN = len("255.255.255.255:65535 icmpv6")
 STYLE = Path(__file__).with_name("style.css")
 
@@ -56,6 +62,8 @@ def write_report(found: Hunt, rows: Sequence[Row], path: Path) -> None:
 
 def render(found: Hunt, rows: Sequence[Row], now: datetime) -> str:
     """Return the page."""
+    # Pairs that the row of their name explains would count twice.
+    found = replace(found, rows=[row for row in found.rows if not row.covered])
     shown = rows[:DETAILED]
     sections = [
         _finding(rank, row, view)
@@ -131,11 +139,12 @@ def _lead(found: Hunt) -> str:
         return f"None of {len(found.rows):,} listed pairs {said}.{_explained(found.rows)}"
     top = alerts[0]
     from_sources = len({row.src for row in alerts})
+    place = f"{top.addresses:,} addresses" if top.addresses > 1 else top.dst
     name = f" ({escape(top.name)})" if top.name else ""
     return (
         f"{len(alerts):,} {'pair is' if len(alerts) == 1 else 'pairs are'} of medium risk or higher,"
         f" from {from_sources:,} {'source' if from_sources == 1 else 'sources'}. First of them is"
-        f" {escape(top.src)} to {escape(top.dst)}{name}, every {charts.nice_time(top.interval)}."
+        f" {escape(top.src)} to {escape(place)}{name}, every {charts.nice_time(top.interval)}."
         f"{_explained(found.rows)}"
     )
 
@@ -156,6 +165,9 @@ def _badge(row: Row) -> str:
 
 
 def _destination(row: Row) -> str:
+    if row.addresses > 1:
+        several = f"<br><span class=name>{row.addresses:,} addresses</span>"
+        return f"{_address(f'{row.name}:{row.dport} {row.proto}')}{several}"
     at = f"[{row.dst}]:{row.dport}" if ":" in row.dst else f"{row.dst}:{row.dport}"
     name = f"<br><span class=name>{escape(row.name)}</span>" if row.name else ""
     return f"{_address(f'{at} {row.proto}')}{name}"
@@ -222,9 +234,10 @@ def _finding(rank: int, row: Row, view: View) -> str:
     figures = "".join(f"<figure><figcaption>{t}</figcaption>{p}</figure>" for t, p in pictures)
     facts = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in _facts(row, view))
     name = f" <span class=name>{escape(row.name)}</span>" if row.name else ""
+    place = f"{row.addresses:,} addresses" if row.addresses > 1 else f"{row.dst}:{row.dport}"
     return (
         f'<section class=finding id="f{rank}"><h2><span class=rank>{rank}</span>{escape(row.src)}'
-        f" <span class=arrow>to</span> {escape(row.dst)}:{row.dport} <small>{escape(row.proto)}</small>{name}{_badge(row)}</h2>"
+        f" <span class=arrow>to</span> {escape(place)} <small>{escape(row.proto)}</small>{name}{_badge(row)}</h2>"
         f"<p class=evidence>{escape(row.evidence)}.</p>{_context(row)}<div class=figures>{figures}</div>"
         f"<dl class=facts>{facts}</dl></section>"
     )
@@ -237,7 +250,7 @@ def _facts(row: Row, view: View) -> list[tuple[str, str]]:
         ("Parts of the base score", f"variation {row.cv_score:.0%}, periodicity {row.periodicity_score:.0%}, jitter {row.jitter_score:.0%}"),
         ("Interval", f"{charts.nice_time(row.interval)} ±{row.jitter:.0%}, cv {row.cv:.2f}"),
         ("Check-ins", f"{row.check_ins:,}, {row.missed:,} more explained as missed"),
-        ("Series", "connections" if row.series == "connections" else "bursts inside open connections"),
+        ("Series", SERIES_TEXTS[row.series]),
         ("Connections", f"{row.connections:,}, {row.connections_per_check_in:.1f} per check-in"),
         ("Active", f"{moment(row.first_seen)} to {moment(row.last_seen)} ({charts.nice_time(hours)})"),
         ("Bytes", f"{charts.nice_bytes(row.bytes_out)} sent, {charts.nice_bytes(row.bytes_in)} received; {_size_note(view)}"),

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beacon_detect.analysis.grouping import NO_GROUP
 from beacon_detect.analysis.reference.check_ins import find_check_ins
+from beacon_detect.hunt.groups import NameGroups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +63,21 @@ def views(collector: Collector, rows: Sequence[Row]) -> list[View]:
         pairs = np.array([row.pair for row in rows if row.series == name], np.int64)
         if len(pairs):
             found |= {(pair, name): columns for pair, columns in log.of_pairs(pairs).items()}
+    found |= _of_names(collector, [row for row in rows if row.series == "name"])
     return [_view(*found[row.pair, row.series]) for row in rows]
+
+
+def _of_names(
+    collector: Collector, rows: Sequence[Row]
+) -> dict[tuple[int, str], tuple[NDArray[np.int64], ...]]:
+    """Return the events of the rows of names, merged over the pairs behind each."""
+    if not rows:
+        return {}
+    labels = np.full(len(collector.pairs), NO_GROUP, np.int32)
+    for number, row in enumerate(rows):
+        labels[list(row.members)] = number
+    events = NameGroups(labels, len(rows)).log(collector).of_pairs(np.arange(len(rows)))
+    return {(rows[number].pair, "name"): columns for number, columns in events.items()}
 
 
 def _view(times: NDArray[np.int64], out: NDArray[np.int64], received: NDArray[np.int64]) -> View:
