@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from patience import PATIENCE
+
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 SHOW_CURSOR, WRAP = b"\x1b[?25h", b"\x1b[?7h"
 
@@ -29,7 +31,7 @@ class Pty:
     before: list[Any]
     seen: bytes = b""
 
-    def read(self, until: bytes, within: float = 20) -> bytes:
+    def read(self, until: bytes, within: float = PATIENCE) -> bytes:
         """Read until ``until`` was seen."""
         deadline = time.monotonic() + within
         while until not in self.seen:

@@ -20,6 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from beacon_detect.cli.main import run
+from patience import PATIENCE
+from ports import own_port
 
 BEACON = {
     "id": "00c0ffee00c0ffee",
@@ -262,12 +264,8 @@ def api() -> Iterator[Api]:
 
 @pytest.fixture
 def closed_port() -> int:
-    """A port where nothing listens: it was free a moment ago."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port where nothing listens until a test starts something there."""
+    return own_port()
 
 
 @dataclass(frozen=True)
@@ -316,7 +314,7 @@ def shell() -> Callable[..., subprocess.CompletedProcess[str]]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE,
             env={**os.environ, **environment},
         )
 

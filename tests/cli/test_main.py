@@ -18,6 +18,7 @@ import pytest
 from beacon_detect import __version__, errors
 from beacon_detect.cli.main import SECTIONS, VERBS, _Verbs, cli, run
 from beacon_detect.errors import BeaconError, ExitCode
+from patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -230,7 +231,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(api: Any, words: list[str]) -> 
         assert child.stderr is not None
         child.stdout.close()
         err = child.stderr.read()
-        code = child.wait(30)
+        code = child.wait(PATIENCE)
 
     assert (code, err) == (ExitCode.BROKEN_PIPE, b"")
 
@@ -240,7 +241,7 @@ def test_a_full_disk_behind_stdout_is_told_as_such(words: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "beacon_detect", *words],
-            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=PATIENCE,
         )  # fmt: skip
 
     assert done.returncode == ExitCode.FAILURE
@@ -278,7 +279,7 @@ def test_an_interrupted_request_ends_with_130(api: Any) -> None:
         with connection:
             time.sleep(0.2)
             child.send_signal(signal.SIGINT)
-            _, err = child.communicate(timeout=20)
+            _, err = child.communicate(timeout=PATIENCE)
 
     assert child.returncode == ExitCode.INTERRUPTED
     assert b"Traceback" not in err

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from patience import PATIENCE, eventually
 from terminal import ENTER, LEAVE, assert_given_back, on_a_terminal
 
 SCRIPT = """
@@ -22,7 +23,7 @@ with Screen() as screen:
 
 
 def test_keys_leave_no_trace_and_q_ends_it() -> None:
-    with on_a_terminal("-c", SCRIPT, "30", "end") as tty:
+    with on_a_terminal("-c", SCRIPT, "600", "end") as tty:
         tty.read(b"second")
         assert tty.modes() != tty.before
         os.write(tty.terminal, b"zz")
@@ -30,7 +31,7 @@ def test_keys_leave_no_trace_and_q_ends_it() -> None:
         os.write(tty.terminal, b"q")
         tty.read(b"quit")
 
-        assert tty.child.wait(20) == 0
+        assert tty.child.wait(PATIENCE) == 0
         assert b"zz" not in tty.drain()
         assert_given_back(tty)
 
@@ -40,7 +41,7 @@ def test_what_does_not_fit_is_left_away() -> None:
         seen = tty.read(b"late")
 
         assert seen[: seen.index(LEAVE) if LEAVE in seen else None].count(b"x" * 300) == 22
-        assert tty.child.wait(20) == 0
+        assert tty.child.wait(PATIENCE) == 0
         assert_given_back(tty)
 
 
@@ -53,10 +54,10 @@ def test_what_does_not_fit_is_left_away() -> None:
     ],
 )
 def test_a_signal_gives_the_terminal_back(number: signal.Signals, code: int | None) -> None:
-    with on_a_terminal("-c", SCRIPT, "30", "end") as tty:
+    with on_a_terminal("-c", SCRIPT, "600", "end") as tty:
         tty.read(b"second")
         tty.child.send_signal(number)
-        ended = tty.child.wait(20)
+        ended = tty.child.wait(PATIENCE)
 
         assert code is None or ended == code
         assert_given_back(tty)
@@ -66,23 +67,20 @@ def test_an_exception_gives_the_terminal_back() -> None:
     with on_a_terminal("-c", SCRIPT, "0", "fail") as tty:
         tty.read(b"broken")
 
-        assert tty.child.wait(20) == 1
+        assert tty.child.wait(PATIENCE) == 1
         assert_given_back(tty)
 
 
 def test_ctrl_z_gives_the_terminal_back_and_takes_it_again() -> None:
-    with on_a_terminal("-c", SCRIPT, "30", "end") as tty:
+    with on_a_terminal("-c", SCRIPT, "600", "end") as tty:
         tty.read(b"second")
         # A session leader without a shell to continue it ignores Ctrl-Z's stop; the
         # terminal is what this is about.
         tty.child.send_signal(signal.SIGTSTP)
         tty.read(LEAVE)
         tty.child.send_signal(signal.SIGCONT)
-        deadline = time.monotonic() + 20
-        while tty.seen.count(ENTER) < 2:
-            assert time.monotonic() < deadline
-            tty.drain()
+        eventually(lambda: tty.drain().count(ENTER) == 2, "the screen is taken again")
         os.write(tty.terminal, b"q")
 
-        assert tty.child.wait(20) == 0
+        assert tty.child.wait(PATIENCE) == 0
         assert_given_back(tty)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from patience import PATIENCE, eventually
 
 
 def config(folder: Path, port: int) -> Path:
@@ -29,11 +30,12 @@ def test_it_answers_every_verb_and_ends_as_asked(
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 60
-        while cli("--host", "127.0.0.1", "--port", closed_port, "status").code == 3:
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text("utf-8")
+
+        def answers() -> bool:
             assert server.poll() is None, (tmp_path / "log").read_text("utf-8")
-            time.sleep(0.2)
+            return cli("--host", "127.0.0.1", "--port", closed_port, "status").code != 3
+
+        eventually(answers, "the server answers")
         for words in (
             ["status"],
             ["status", "-o", "json"],
@@ -50,7 +52,7 @@ def test_it_answers_every_verb_and_ends_as_asked(
             assert done.code == 0, (words, done.err)
         server.send_signal(signal.SIGTERM)
 
-        assert server.wait(30) == 0
+        assert server.wait(PATIENCE) == 0
     finally:
         server.kill()
         server.wait()

@@ -7,20 +7,20 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from beacon_detect.cli.supervisor import ChildEndedError, Supervisor
 from beacon_detect.errors import ExitCode
+from patience import PATIENCE, eventually
 
 PYTHON = [sys.executable, "-S", "-c"]
-IDLE = "import time; time.sleep(60)"
+IDLE = "import time; time.sleep(600)"
 STUBBORN = (
     "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    " open(sys.argv[1], 'w').close(); time.sleep(60)"
+    " open(sys.argv[1], 'w').close(); time.sleep(600)"
 )
 NOTES = (
     "import signal, sys, time\n"
@@ -30,15 +30,8 @@ NOTES = (
     "    sys.exit(0)\n"
     "signal.signal(signal.SIGTERM, end)\n"
     "open(sys.argv[1] + '.' + sys.argv[2], 'w').close()\n"
-    "time.sleep(60)"
+    "time.sleep(600)"
 )
-
-
-def eventually(probe: Callable[[], object], within: float = 15) -> None:
-    deadline = time.monotonic() + within
-    while not probe():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def is_gone(pid: int) -> bool:
@@ -55,7 +48,7 @@ def told() -> list[str]:
 
 @pytest.fixture
 def supervisor(told: list[str]) -> Iterator[Supervisor]:
-    with Supervisor(told.append, stop_seconds=10) as children:
+    with Supervisor(told.append, stop_seconds=PATIENCE) as children:
         yield children
 
 
@@ -67,7 +60,7 @@ def send_soon(number: signal.Signals, after: float = 0.1) -> threading.Timer:
 
 def test_children_are_stopped_last_started_first(told: list[str], tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with Supervisor(told.append) as children:
+    with Supervisor(told.append, stop_seconds=PATIENCE) as children:
         children.start("control plane", [*PYTHON, NOTES, str(log), "server", "0"], os.environ)
         children.start("sensor", [*PYTHON, NOTES, str(log), "sensor", "0.3"], os.environ)
         eventually(lambda: len(list(tmp_path.glob("log.*"))) == 2)
@@ -124,15 +117,13 @@ def test_a_child_that_does_not_end_is_killed(told: list[str], tmp_path: Path) ->
 
 def test_a_second_stop_signal_does_not_wait(told: list[str], tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    started = time.monotonic()
-    with Supervisor(told.append, stop_seconds=30) as children:
+    with Supervisor(told.append, stop_seconds=3600) as children:
         children.start("sensor", [*PYTHON, STUBBORN, str(ready)], os.environ)
         eventually(ready.exists)
         timer = send_soon(signal.SIGINT, 0.3)
     timer.join()
 
     assert told[-1] == "killing the sensor: as asked"
-    assert time.monotonic() - started < 15
 
 
 def test_the_signals_of_the_caller_are_given_back() -> None:
@@ -152,7 +143,7 @@ def test_children_start_with_signals_unblocked_and_no_terminal_input(
         "blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
         "alone = os.getpgid(0) == os.getpid()\n"
         "with open(sys.argv[1], 'w') as out: out.write(f'{len(blocked)} {alone} {sys.stdin.read()!r}')\n"
-        "import time; time.sleep(60)"
+        "import time; time.sleep(600)"
     )
     supervisor.start("sensor", [*PYTHON, code, str(report)], os.environ)
     eventually(lambda: report.exists() and report.read_text("ascii"))
@@ -189,7 +180,7 @@ def test_a_signal_that_the_starter_ignores_stays_ignored(tmp_path: Path) -> None
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
         "    assert not children.pause(0.3)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    assert children.pause(5)\n"
+        "    assert children.pause(60)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False)
 

@@ -6,7 +6,6 @@ import ctypes
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from beacon_detect.cli.up import Plan, announcement, make_plan
 from beacon_detect.config import OVERRIDES_NAME, Config
+from patience import PATIENCE, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERVAL = "BEACON_DETECT_DETECTION__ANALYSIS_INTERVAL"
@@ -166,11 +166,8 @@ class Up:
             )  # fmt: skip
 
     def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + 60
-        while text not in self.text():
-            assert self.child.poll() is None, self.text()
-            assert time.monotonic() < deadline, self.text()
-            time.sleep(0.05)
+        eventually(lambda: text in self.text() or self.child.poll() is not None, text)
+        assert text in self.text(), self.text()
 
     def text(self) -> str:
         return self.log.read_text("utf-8", "replace")
@@ -192,7 +189,7 @@ def up(tmp_path: Path) -> Any:
     for running in started:
         running.child.terminate()
         try:
-            running.child.wait(40)
+            running.child.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             running.child.kill()
             running.child.wait()
@@ -206,7 +203,7 @@ def test_without_capabilities_the_control_plane_runs_alone_and_the_gap_is_named(
     children = running.children()
     second = subprocess.run(
         [sys.executable, "-m", "beacon_detect", "up", "-c", str(tmp_path / "c.yaml")],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
 
     assert "nothing: the sensor needs CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON" in running.text()
@@ -215,7 +212,7 @@ def test_without_capabilities_the_control_plane_runs_alone_and_the_gap_is_named(
     assert second.returncode == 1
     assert f"a control plane already runs at 127.0.0.1:{closed_port}" in second.stderr
     running.child.send_signal(signal.SIGINT)
-    assert running.child.wait(40) == 0
+    assert running.child.wait(PATIENCE) == 0
     assert running.text().endswith("stopped\n")
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
 
@@ -226,7 +223,7 @@ def test_a_sensor_that_cannot_run_stops_both_with_its_code(
 ) -> None:
     running = up(config_file(tmp_path, closed_port, "data_plane: {interface: nosuch0}\n"))
 
-    assert running.child.wait(60) == 5
+    assert running.child.wait(PATIENCE) == 5
     assert "error: the sensor ended with exit code 5" in running.text()
     assert "stopping the control plane" in running.text()
 
@@ -238,7 +235,7 @@ def test_a_control_plane_that_cannot_start_is_told_with_its_code(
     (tmp_path / "state" / "data").write_text("not a folder", "utf-8")
     running = up(config_file(tmp_path, closed_port), without_capabilities)
 
-    assert running.child.wait(60) != 0
+    assert running.child.wait(PATIENCE) != 0
     assert "error: the control plane ended with exit code" in running.text()
 
 

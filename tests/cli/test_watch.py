@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from beacon_detect.cli.watch import MARK_SECONDS, Marks, View
 from beacon_detect.errors import ExitCode
+from patience import PATIENCE
 from terminal import ENTER, LEAVE, assert_given_back, on_a_terminal
 
 
@@ -191,7 +192,7 @@ def started(port: int, *words: str, **options: Any) -> subprocess.Popen[str]:
 def read_until(child: subprocess.Popen[str], text: str) -> str:
     assert child.stdout is not None
     seen = ""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while text not in seen:
         assert time.monotonic() < deadline, seen
         seen += child.stdout.readline()
@@ -204,7 +205,7 @@ def test_without_a_terminal_it_prints_one_plain_report_an_interval(api: Any) -> 
         api.rows["beacons"].append(api.rows["beacons"][0] | {"id": "new", "process": "second"})
         seen += read_until(child, "NEW")
         child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=20)
+        _, err = child.communicate(timeout=PATIENCE)
 
     assert (child.returncode, err) == (0, "")
     assert seen.count("✓ LIVE") >= 3
@@ -219,7 +220,7 @@ def test_a_control_plane_that_goes_away_is_said_and_asked_again(api: Any) -> Non
         api.status = 200
         read_until(child, "LIVE")
         child.send_signal(signal.SIGINT)
-        child.communicate(timeout=20)
+        child.communicate(timeout=PATIENCE)
 
     assert child.returncode == 0
 
@@ -228,7 +229,7 @@ def test_it_starts_while_nothing_listens_yet(closed_port: int) -> None:
     with started(closed_port) as child:
         seen = read_until(child, "Connection refused")
         child.send_signal(signal.SIGINT)
-        child.communicate(timeout=20)
+        child.communicate(timeout=PATIENCE)
 
     assert "✗ OFFLINE" in seen
     assert child.returncode == 0
@@ -248,7 +249,7 @@ def test_a_reader_that_goes_away_ends_it(api: Any) -> None:
         assert child.stdout is not None
         child.stdout.close()
 
-        assert child.wait(20) == ExitCode.BROKEN_PIPE
+        assert child.wait(PATIENCE) == ExitCode.BROKEN_PIPE
 
 
 @pytest.mark.parametrize("end", [b"\x03", b"q"], ids=["Ctrl-C", "q"])
@@ -259,7 +260,7 @@ def test_on_a_terminal_it_leaves_the_terminal_as_it_was(api: Any, end: bytes) ->
         assert b"\x1b[1;31m" in seen
         os.write(tty.terminal, end)
 
-        assert tty.child.wait(20) == 0
+        assert tty.child.wait(PATIENCE) == 0
         assert_given_back(tty)
         assert tty.seen.endswith(LEAVE)
 
@@ -270,7 +271,7 @@ def test_a_dumb_terminal_gets_plain_reports(api: Any) -> None:
         tty.read(b"implantd")
         os.write(tty.terminal, b"\x03")
 
-        assert tty.child.wait(20) == 0
+        assert tty.child.wait(PATIENCE) == 0
         assert b"\x1b" not in tty.drain()
 
 
@@ -278,6 +279,6 @@ def test_a_wrong_token_is_told_before_the_terminal_is_taken(api: Any) -> None:
     api.token = "right"
     command = ["-m", "beacon_detect", "--host", "127.0.0.1", "--port", str(api.port)]
     with on_a_terminal(*command, "watch") as tty:
-        assert tty.child.wait(20) == ExitCode.PERMISSION
+        assert tty.child.wait(PATIENCE) == ExitCode.PERMISSION
         assert ENTER not in tty.drain()
         assert b"--token-file" in tty.seen

@@ -20,18 +20,21 @@ from pathlib import Path
 
 import pytest
 
-from e2e.world import eventually, namespaces, process
+from e2e.world import namespaces, process
 from network_wire import Wire
+from patience import PATIENCE, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _RUNS_ON = re.compile(
     r"^[^'\"|]*(control_plane\.server|data_plane\.collector|\b(server|sensor|up|watch)\b)"
 )
+_RUNS = re.compile(r"LIVE|control plane ready|watching |Ctrl-C")
+"""What a command that runs on says once it does."""
 _EXIT = re.compile(r"\s+# exit (\d+)$")
 
 
@@ -97,7 +100,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Wire, Path]
             return done.returncode == 0
 
         batch = {"sensor": "docs", "batch": "docs-1", "records": beacon_records()}
-        eventually(lambda: send("telemetry", batch), within=60, what="the control plane answers")
+        eventually(lambda: send("telemetry", batch), what="the control plane answers")
         assert send("analyze", {})
         yield spaces, folder
 
@@ -146,12 +149,12 @@ def test_a_documented_command_works(
         )
     text = (tmp_path / "output").read_text
     if runs_on:
-        time.sleep(4)
+        eventually(lambda: _RUNS.search(text()) or child.poll() is not None, "it runs")
         assert child.poll() is None, f"{page}: {command}: ended by itself: {text()}"
         child.send_signal(signal.SIGINT)
-        assert child.wait(30) in (0, 130), f"{page}: {command}: {text()}"
+        assert child.wait(PATIENCE) in (0, 130), f"{page}: {command}: {text()}"
     else:
-        assert child.wait(60) == expected, f"{page}: {command}: {text()}"
+        assert child.wait(2 * PATIENCE) == expected, f"{page}: {command}: {text()}"
 
 
 def test_the_documents_show_commands() -> None:

@@ -12,14 +12,13 @@ from e2e.world import (
     CLIENT_V4,
     SERVER_V4,
     System,
-    eventually,
-    free_port,
     namespaces,
     process,
 )
-from patience import PATIENCE
+from patience import PATIENCE, eventually
+from ports import own_port
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
 TRAFFIC = str(Path(__file__).parent / "traffic.py")
 PORT = 8444
@@ -29,16 +28,14 @@ INTERVAL = 2.0
 
 def test_polling_inside_one_open_connection_is_found_as_bursts(tmp_path: Path) -> None:
     settings = {"alerting": {"syslog_enabled": False, "file_enabled": False}}
-    system = System(tmp_path / "host", free_port(), settings)
+    system = System(tmp_path / "host", own_port(), settings)
     with namespaces() as spaces, system.server():
-        eventually(system.is_up, within=PATIENCE, what="the control plane answers")
+        eventually(system.is_up, what="the control plane answers")
         with system.sensor():
-            eventually(system.watches, within=PATIENCE, what="the sensor reports")
+            eventually(system.watches, what="the sensor reports")
             serve = [*spaces.in_server(), sys.executable, TRAFFIC, "serve", str(PORT)]
             with process(serve, tmp_path / "serve.log") as listener:
-                eventually(
-                    lambda: "listening" in listener.text(), within=PATIENCE, what="listening"
-                )
+                eventually(lambda: "listening" in listener.text(), what="listening")
                 poll = [*spaces.in_client(), sys.executable, TRAFFIC, "poll", SERVER_V4, str(PORT)]
                 with process([*poll, str(POLLS), str(INTERVAL)], tmp_path / "poll.log") as implant:
                     assert implant.child.wait(PATIENCE + POLLS * INTERVAL) == 0, implant.text()
@@ -54,7 +51,7 @@ def test_polling_inside_one_open_connection_is_found_as_bursts(tmp_path: Path) -
                             and beacon["check_ins"] >= POLLS - 1
                         ]
 
-                    eventually(found, within=PATIENCE, what="the polling is found")
+                    eventually(found, what="the polling is found")
                     [beacon] = found()
 
     assert (beacon["series"], beacon["dst_port"], beacon["connections"]) == ("bursts", PORT, 1)

@@ -28,14 +28,14 @@ from e2e.world import (
     SERVER_V6,
     Receivers,
     System,
-    eventually,
-    free_port,
     namespaces,
     process,
     receivers,
 )
+from patience import PATIENCE, eventually
+from ports import own_port
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
 TRAFFIC = str(Path(__file__).parent / "traffic.py")
 BEACON_PORT = 8443
@@ -51,6 +51,8 @@ class Watched:
     gateway: System
     receivers: Receivers
     implant_pid: int
+    interval: float
+    """Mean time between check-ins by the implant's own clock: a busy machine delays them."""
 
 
 def implant_python(folder: Path) -> str:
@@ -72,7 +74,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             "webhook": {"enabled": True, "url": f"http://127.0.0.1:{got.webhook_port}/hook"},
         }
         quiet = {"syslog_enabled": False, "file_enabled": False}
-        host = System(folder / "host", free_port(), {"alerting": alerting})
+        host = System(folder / "host", own_port(), {"alerting": alerting})
         gateway = System(
             folder / "gateway",
             9090,
@@ -81,17 +83,17 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         )
         for system in (host, gateway):
             stack.enter_context(system.server())
-            eventually(system.is_up, within=40, what="the control plane answers")
+            eventually(system.is_up, what="the control plane answers")
             stack.enter_context(system.sensor())
         for system in (host, gateway):
-            eventually(system.watches, within=40, what="the sensor reports")
+            eventually(system.watches, what="the sensor reports")
         listener = stack.enter_context(
             process(
                 [*spaces.in_server(), sys.executable, TRAFFIC, "listen", str(BEACON_PORT)],
                 folder / "listener.log",
             )
         )
-        eventually(lambda: "listening" in listener.text(), within=20, what="the listener listens")
+        eventually(lambda: "listening" in listener.text(), what="the listener listens")
         stack.enter_context(
             process(
                 [*spaces.in_client(), sys.executable, TRAFFIC, "noise", SERVER_V4, SERVER_V6, "40"],
@@ -108,21 +110,26 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
                 folder / "implant.log",
             )
         )
-        assert implant.child.wait(90) == 0, implant.text()
+        assert implant.child.wait(2 * PATIENCE) == 0, implant.text()
         for system in (host, gateway):
             eventually(
                 lambda system=system: connections(system) == CHECK_INS,
-                within=20,
                 what="every check-in is stored",
             )
-            eventually(lambda system=system: beacons(system), within=20, what="a beacon is found")
-        eventually(lambda: got.webhook and got.syslog, within=20, what="the alert arrives")
-        yield Watched(host, gateway, got, implant.child.pid)
+            eventually(lambda system=system: found_whole(system), what="the beacon is found")
+        times = [float(line) for line in implant.text().split()]
+        interval = (times[-1] - times[0]) / (CHECK_INS - 1)
+        yield Watched(host, gateway, got, implant.child.pid, interval)
 
 
 def beacons(system: System) -> list[dict[str, Any]]:
     """Return the findings inside this world; the machine's own processes are not ours to judge."""
     return [b for b in system.get("beacons")["beacons"] if b["src_ip"] in (CLIENT_V4, CLIENT_V6)]
+
+
+def found_whole(system: System) -> bool:
+    """Say whether the beacon is a finding that a pass over its last check-in has updated."""
+    return [b["connections"] for b in beacons(system)] == [CHECK_INS]
 
 
 def pair(system: System) -> dict[str, Any]:
@@ -146,8 +153,10 @@ def test_the_beacon_and_only_it_is_flagged(system: System) -> None:
     assert found == [(CLIENT_V4, SERVER_V4, BEACON_PORT, "TCP")]
 
 
-def test_the_interval_is_right_within_five_percent(system: System) -> None:
-    assert beacons(system)[0]["interval_seconds"] == pytest.approx(1.0, rel=0.05)
+def test_the_interval_is_right_within_five_percent(system: System, watched: Watched) -> None:
+    found = beacons(system)[0]["interval_seconds"]
+
+    assert found == pytest.approx(watched.interval, rel=0.05)
 
 
 def test_connections_and_bytes_are_counted_exactly(system: System) -> None:
@@ -157,7 +166,7 @@ def test_connections_and_bytes_are_counted_exactly(system: System) -> None:
         "bytes_in": CHECK_INS * ANSWER,
     }
 
-    eventually(lambda: expected.items() <= pair(system).items(), within=15, what=f"{expected}")
+    eventually(lambda: expected.items() <= pair(system).items(), what=f"{expected}")
 
 
 def test_the_host_sensor_names_the_process(watched: Watched) -> None:
@@ -176,12 +185,18 @@ def test_the_noise_is_seen_over_ipv6_too(system: System) -> None:
 
 
 def test_the_alert_arrived_once_on_each_channel(watched: Watched) -> None:
-    lines = (watched.host.folder.parent / "alerts.json").read_text("utf-8").splitlines()
-    alerts = watched.host.get("alerts")["alerts"]
-    new = [a for a in alerts if a["kind"] == "new" and a["src_ip"] == CLIENT_V4]
+    def new() -> list[dict[str, Any]]:
+        alerts = watched.host.get("alerts")["alerts"]
+        return [a for a in alerts if a["kind"] == "new" and a["src_ip"] == CLIENT_V4]
 
-    assert len(new) == 1
-    wanted = new[0]["id"]
+    def states() -> list[str]:
+        return [delivery["state"] for alert in new() for delivery in alert["deliveries"]]
+
+    eventually(lambda: states() == ["delivered"] * 3, "every channel has delivered")
+
+    wanted = new()[0]["id"]
+    eventually(lambda: any(wanted.encode() in m for m in watched.receivers.syslog), "it is read")
+    lines = (watched.host.folder.parent / "alerts.json").read_text("utf-8").splitlines()
     assert [json.loads(line)["id"] for line in lines].count(wanted) == 1
     assert [body["id"] for body in watched.receivers.webhook].count(wanted) == 1
     assert sum(wanted.encode() in message for message in watched.receivers.syslog) == 1
@@ -209,12 +224,12 @@ def check_in(spaces: Any, folder: Path, count: int) -> None:
     command = [*spaces.in_client(), sys.executable, TRAFFIC, "beacon"]
     command += [SERVER_V4, str(BEACON_PORT), str(count), "0.05"]
     with process(command, folder / "client.log") as client:
-        assert client.child.wait(60) == 0, client.text()
+        assert client.child.wait(PATIENCE) == 0, client.text()
 
 
 def test_nothing_is_lost_or_counted_twice_when_either_side_is_killed(tmp_path: Path) -> None:
     quiet = {"alerting": {"syslog_enabled": False, "file_enabled": False}}
-    system = System(tmp_path / "system", free_port(), quiet)
+    system = System(tmp_path / "system", own_port(), quiet)
     with ExitStack() as stack:
         spaces = stack.enter_context(namespaces())
         listener = stack.enter_context(
@@ -223,30 +238,28 @@ def test_nothing_is_lost_or_counted_twice_when_either_side_is_killed(tmp_path: P
                 tmp_path / "listener.log",
             )
         )
-        eventually(lambda: "listening" in listener.text(), within=20, what="the listener listens")
+        eventually(lambda: "listening" in listener.text(), what="the listener listens")
         server = stack.enter_context(system.server())
-        eventually(system.is_up, within=40, what="the control plane answers")
+        eventually(system.is_up, what="the control plane answers")
         sensor = stack.enter_context(system.sensor())
-        eventually(system.watches, within=40, what="the sensor reports")
+        eventually(system.watches, what="the sensor reports")
 
         check_in(spaces, tmp_path, 13)
-        eventually(lambda: connections(system) == 13, within=20, what="13 connections")
+        eventually(lambda: connections(system) == 13, what="13 connections")
         server.stop(signal.SIGKILL)
         check_in(spaces, tmp_path, 17)
         server = stack.enter_context(system.server())
-        eventually(system.is_up, within=40, what="the control plane is back")
-        eventually(lambda: connections(system) == 30, within=40, what="13 + 17 connections")
+        eventually(system.is_up, what="the control plane is back")
+        eventually(lambda: connections(system) == 30, what="13 + 17 connections")
 
         sensor.stop(signal.SIGKILL)
+        before = sensor.text().count("watching connections")
         sensor = stack.enter_context(system.sensor())
-        before = system.get("status")["batches_received"]
         eventually(
-            lambda: system.get("status")["batches_received"] > before,
-            within=40,
-            what="the sensor is back",
+            lambda: sensor.text().count("watching connections") > before, "the sensor is back"
         )
         check_in(spaces, tmp_path, 19)
-        eventually(lambda: connections(system) == 49, within=20, what="30 + 19 connections")
+        eventually(lambda: connections(system) == 49, what="30 + 19 connections")
 
         assert sensor.stop() == 0, sensor.text()
         assert server.stop() == 0, server.text()
@@ -256,5 +269,5 @@ def test_nothing_is_lost_or_counted_twice_when_either_side_is_killed(tmp_path: P
 def connections_stored(system: System) -> int:
     """Return the count after one more start, from disk alone."""
     with system.server():
-        eventually(system.is_up, within=40, what="the control plane answers")
+        eventually(system.is_up, what="the control plane answers")
         return connections(system)

@@ -40,7 +40,7 @@ def listen(port: int) -> None:
                 continue
             peer_socket, _ = key.fileobj.accept()
             with peer_socket:
-                peer_socket.settimeout(5)
+                peer_socket.settimeout(60)
                 wanted = REQUEST
                 while wanted > 0 and (data := peer_socket.recv(wanted)):
                     wanted -= len(data)
@@ -49,7 +49,7 @@ def listen(port: int) -> None:
 
 def exchange(address: str, port: int) -> None:
     """Make one connection with exactly REQUEST bytes out and ANSWER bytes in."""
-    with socket.create_connection((address, port), timeout=5) as connection:
+    with socket.create_connection((address, port), timeout=60) as connection:
         connection.sendall(bytes(REQUEST))
         wanted = ANSWER
         while wanted > 0 and (data := connection.recv(wanted)):
@@ -58,11 +58,12 @@ def exchange(address: str, port: int) -> None:
 
 
 def beacon(address: str, port: int, count: int, interval: float = 1.0) -> None:
-    """Check in ``count`` times, each sleep drawn from interval ± 20 %."""
+    """Check in ``count`` times, each sleep drawn from interval ± 20 %; print when, in seconds."""
     rng = random.Random(20)
     due = time.monotonic()
     for _ in range(count):
         time.sleep(max(0.0, due - time.monotonic()))
+        print(time.monotonic(), flush=True)
         exchange(address, port)
         due += interval * rng.uniform(0.8, 1.2)
 

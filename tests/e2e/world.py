@@ -14,43 +14,22 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
 from network_wire import Wire, make_wire, run
-
-T = TypeVar("T")
-
+from patience import PATIENCE
 
 # A host sensor sees the worlds of all test processes: each has addresses of its own.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 CLIENT_V4, SERVER_V4 = f"198.51.100.{10 + 2 * _WORKER}", f"198.51.100.{11 + 2 * _WORKER}"
 CLIENT_V6, SERVER_V6 = f"fd00:beac::{10 + 2 * _WORKER}", f"fd00:beac::{11 + 2 * _WORKER}"
-
-
-def eventually(probe: Callable[[], T], *, within: float, what: str) -> T:
-    """Return the first true value of ``probe``, asked until the time is over."""
-    deadline = time.monotonic() + within
-    while True:
-        value = probe()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {within} s: {what} (last: {value!r})"
-        time.sleep(0.1)
-
-
-def free_port() -> int:
-    """Return a TCP port of loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -69,7 +48,7 @@ class Process:
     child: subprocess.Popen[bytes]
     log: Path
 
-    def stop(self, how: signal.Signals = signal.SIGTERM, within: float = 30) -> int:
+    def stop(self, how: signal.Signals = signal.SIGTERM, within: float = PATIENCE) -> int:
         if self.child.poll() is None:
             self.child.send_signal(how)
         try:
@@ -101,7 +80,7 @@ def process(command: list[str], log: Path, **environment: str) -> Iterator[Proce
         if child.poll() is None:
             child.terminate()
             try:
-                child.wait(20)
+                child.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
@@ -209,7 +188,7 @@ class System:
         """Return the API's answer, asked from where the server listens."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}"
         if not self.prefix:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 return json.load(answer)
         script = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())"
         return json.loads(run(*self.prefix, sys.executable, "-c", script, url))
