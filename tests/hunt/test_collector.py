@@ -25,7 +25,7 @@ def columns(events: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
     return rows, times, times * 2, times * 3
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(EVENTS, st.integers(1, 30), st.integers(1, 40))
 def test_series_hold_every_event_sorted_however_the_log_is_cut(
     events: list[tuple[int, int]], cut: int, part_rows: int

@@ -35,7 +35,7 @@ SERIES = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(SERIES, st.integers(1, 40))
 def test_slices_are_the_part_cut_in_order(
     monkeypatch: pytest.MonkeyPatch, series: list[list[int]], events: int

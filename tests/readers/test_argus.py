@@ -86,7 +86,10 @@ def test_fields_may_be_spelled_as_ra_is_asked_for_them(read: Callable) -> None:
     assert (found["packets_out"], found["packets_in"]) == (4, 2)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=50,
+)
 @given(junk=st.binary(max_size=200))
 def test_any_bytes_are_rows_or_problems(read: Callable, junk: bytes) -> None:
     assert read((HEADER + row()).encode() + junk).rows

@@ -123,7 +123,7 @@ ROWS = st.lists(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rows=ROWS)
 def test_what_is_written_is_read(read: Callable, rows: list[tuple]) -> None:
     lines = [f"{t}.5,{a},1,{b},{port},{proto},{size},0,0" for t, a, b, port, proto, size in rows]
@@ -134,7 +134,7 @@ def test_what_is_written_is_read(read: Callable, rows: list[tuple]) -> None:
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(junk=st.binary(max_size=400))
 def test_any_bytes_after_the_header_are_rows_or_problems(read: Callable, junk: bytes) -> None:
     assert read(HEADER.encode() + junk).reader == "csv"

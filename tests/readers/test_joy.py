@@ -46,7 +46,10 @@ def test_a_server_as_source_is_turned_round(read: Callable) -> None:
     assert row["time"] == 1_541_934_004_800_000_000
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=50,
+)
 @given(junk=st.binary(max_size=200))
 def test_any_bytes_are_rows_or_problems(read: Callable, junk: bytes) -> None:
     assert read(json.dumps(FLOW).encode() + b"\n" + junk).rows

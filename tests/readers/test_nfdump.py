@@ -108,7 +108,10 @@ def test_other_binary_files_are_not_taken() -> None:
     assert not NfdumpReader().matches(b"\x0c\xa5\x99\x99" + bytes(100))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=50,
+)
 @given(junk=st.binary(max_size=200), as_json=st.booleans())
 def test_any_bytes_are_rows_or_problems(read: Callable, junk: bytes, as_json: bool) -> None:
     start = json.dumps([flow(), flow()], indent=1) if as_json else CSV[: CSV.index("Summary")]

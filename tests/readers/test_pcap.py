@@ -225,7 +225,10 @@ def test_names_and_connections_come_together(read: Callable) -> None:
     assert len(reading.rows) == 2
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=150,
+)
 @given(data=st.data())
 def test_damage_anywhere_never_fails(read: Callable, data: st.DataObject) -> None:
     whole = data.draw(st.sampled_from([pcap, pcapng]))(
@@ -239,7 +242,10 @@ def test_damage_anywhere_never_fails(read: Callable, data: st.DataObject) -> Non
     read(bytes(damaged[:cut]), form="pcap")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=100,
+)
 @given(bodies=st.lists(st.binary(max_size=120), max_size=5), link=st.sampled_from([0, 1, 9, 101, 113, 276]))  # fmt: skip
 def test_any_frames_are_read_or_counted(read: Callable, bodies: list[bytes], link: int) -> None:
     read(pcap([Packet(START + i, body) for i, body in enumerate(bodies)], link=link))

@@ -127,7 +127,10 @@ def test_missing_ports_and_counters_are_zero(read: Callable) -> None:
     assert (row["dst_port"], row["protocol"], row["bytes_out"], row["duration"]) == (0, 1, 0, 0)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=60,
+)
 @given(junk=st.binary(max_size=200), cut=st.integers(0, 400))
 def test_any_bytes_after_an_event_are_rows_or_problems(
     read: Callable, junk: bytes, cut: int

@@ -138,7 +138,10 @@ def test_a_connection_log_that_lost_its_header_is_read_in_zeeks_own_order(
     assert row["outcome"] == Outcome.CLOSED
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=60,
+)
 @given(junk=st.binary(max_size=300), as_json=st.booleans())
 def test_any_bytes_in_a_log_are_rows_or_problems(
     read: Callable, junk: bytes, as_json: bool

@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 
 from beacon_detect.control_plane.storage.store import Store
-
-PATIENCE = 20.0
-"""Seconds after which a test that waits for an event fails."""
+from patience import PATIENCE
 
 
 @pytest.fixture(autouse=True)

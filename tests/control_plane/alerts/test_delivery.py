@@ -6,7 +6,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,8 @@ from beacon_detect.control_plane.storage.alert_store import (
 )
 from beacon_detect.control_plane.storage.store import Store
 from beacon_detect.records import SECOND
+from patience import PATIENCE, eventually
 from rfc5424_reader import read_message
-
-PATIENCE = 20.0
 
 
 @dataclass
@@ -78,13 +77,6 @@ class Bench:
             worker.ask_to_stop()
         assert all(worker.join(PATIENCE) for worker in self.workers)
         self.workers.clear()
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -28,9 +28,8 @@ from beacon_detect.control_plane.findings import Finding
 from beacon_detect.control_plane.storage.alert_store import DeliveryState, list_alerts
 from beacon_detect.control_plane.storage.store import Store
 from beacon_detect.records import SECOND
+from patience import PATIENCE, eventually
 from rfc5424_reader import read_message
-
-PATIENCE = 20.0
 
 
 def only(**channels: Any) -> Alerting:
@@ -84,13 +83,6 @@ def consider(manager: AlertManager, store: Store, found: Sequence[Finding]) -> l
 def states(store: Store) -> dict[str, DeliveryState]:
     [stored] = list_alerts(store, limit=1)
     return {delivery.channel: delivery.state for delivery in stored.deliveries}
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_finding_over_the_threshold_is_told_once(

@@ -49,7 +49,10 @@ def test_what_is_saved_is_loaded_after_a_restart(tmp_path: Path) -> None:
     assert loaded == {one.id: one, two.id: two}
 
 
-@hypothesis_settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=20,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 1)), max_size=6))
 def test_the_last_save_of_an_id_holds(store: Store, saves: list[tuple[str, float]]) -> None:
     forget_all(store)

@@ -18,6 +18,7 @@ from beacon_detect.control_plane.storage.store import Store
 from beacon_detect.errors import BeaconError
 from beacon_detect.records import SECOND
 from crashing_store import RECORDS, batch
+from patience import PATIENCE
 from records_factory import make_header, make_records
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def test_a_roll_cut_off_at_any_step_loses_and_doubles_nothing(
     open_store: Callable[..., Store], tmp_path: Path, step: str
 ) -> None:
     child = crashing(tmp_path / "data", step)
-    output, _ = child.communicate(timeout=60)
+    output, _ = child.communicate(timeout=PATIENCE)
     assert child.returncode == -9, output
 
     store = open_store()

@@ -17,6 +17,7 @@ from beacon_detect.control_plane.storage.writer import (
     StoreBusyError,
     StoreClosedError,
 )
+from patience import PATIENCE
 from records_factory import make_header, make_records
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ class Hold:
 
         def work(_connection: duckdb.DuckDBPyConnection) -> None:
             running.set()
-            assert self._release.wait(30)
+            assert self._release.wait(PATIENCE)
 
         self.future: Future[None] = store.transact(work)
-        assert running.wait(30)
+        assert running.wait(PATIENCE)
 
     def release(self) -> None:
         self._release.set()

@@ -96,7 +96,7 @@ def test_a_question_is_no_answer(read: Callable) -> None:
     assert named(read, Packet(1, ethernet(bytes(answer)))) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_damaged_answers_and_hellos_never_fail(read: Callable, data: st.DataObject) -> None:
     body = bytearray(data.draw(st.sampled_from([dns_answer("a.b.example", SERVER)[28:], client_hello("a.example")])))  # fmt: skip

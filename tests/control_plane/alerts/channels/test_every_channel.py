@@ -17,6 +17,7 @@ from beacon_detect.control_plane.alerts import channels
 from beacon_detect.control_plane.alerts.channel import Channel, TemporaryFailureError
 from beacon_detect.control_plane.alerts.channels import CHANNELS
 from beacon_detect.control_plane.alerts.message import SEVERITIES, AlertKind, make_alert
+from patience import PATIENCE
 
 ROOT = Path(__file__).parents[4]
 NAMES = list(CHANNELS)
@@ -31,7 +32,7 @@ class Places:
         self.folder = folder
         self.syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.syslog.bind(str(folder / "log.sock"))
-        self.syslog.settimeout(20)
+        self.syslog.settimeout(PATIENCE)
         self._http = http
         (folder / "blocked").touch()
         self.working: dict[str, Section] = {

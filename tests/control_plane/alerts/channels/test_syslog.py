@@ -17,6 +17,7 @@ from beacon_detect.control_plane.alerts.channel import TemporaryFailureError
 from beacon_detect.control_plane.alerts.channels.syslog import SPEC, SyslogChannel
 from beacon_detect.control_plane.alerts.message import SEVERITIES, Alert
 from beacon_detect.control_plane.alerts.rfc5424 import FACILITIES, SD_ID
+from patience import PATIENCE
 from rfc5424_reader import read_message, read_octet_counted
 
 
@@ -71,7 +72,7 @@ def test_ipv6_servers_are_reached_by_udp_and_tcp() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6) as listener,
     ):
         receiver.bind(("::1", 0))
-        receiver.settimeout(20)
+        receiver.settimeout(PATIENCE)
         told = alert()
         send(told, transport="udp", host="::1", port=receiver.getsockname()[1])
         send(told, transport="tcp", host="::1", port=listener.getsockname()[1])
