@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from beacon_detect.analysis.features import FEATURES
 from beacon_detect.records import Kind
 from live_server import LiveServer, beacon, noise
 from records_factory import make_records
@@ -71,7 +72,7 @@ def test_parts_of_the_score_add_up(filled: LiveServer) -> None:
         parts = rhythm[name]
         total = parts["reference"] + sum(one["log_odds"] for one in parts["groups"])
         assert total == pytest.approx(rhythm["log_odds"])
-    assert len(rhythm["features"]) == 30
+    assert len(rhythm["features"]) == len(FEATURES)
 
 
 def test_the_series_is_shown_as_times_intervals_histogram_and_episodes(filled: LiveServer) -> None:
