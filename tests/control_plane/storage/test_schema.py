@@ -26,12 +26,12 @@ def tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def test_preparing_twice_changes_nothing(connection: duckdb.DuckDBPyConnection) -> None:
-    schema.prepare(connection, ("CREATE TABLE IF NOT EXISTS other (a INTEGER)",))
+    schema.prepare(connection)
     made = tables(connection)
-    schema.prepare(connection, ("CREATE TABLE IF NOT EXISTS other (a INTEGER)",))
+    schema.prepare(connection)
 
     assert tables(connection) == made
-    assert {"record", "pair", "batch", "segment", "other"} <= made
+    assert {"record", "pair", "batch", "segment", "finding", "alert", "delivery"} <= made
     assert connection.execute("SELECT version FROM schema_version").fetchall() == [
         (schema.SCHEMA_VERSION,)
     ]
@@ -42,13 +42,16 @@ def test_a_newer_database_is_refused_and_left_alone(connection: duckdb.DuckDBPyC
     connection.execute("INSERT INTO schema_version VALUES (?)", [schema.SCHEMA_VERSION + 1])
 
     with pytest.raises(BeaconError, match="schema version"):
-        schema.prepare(connection, ())
+        schema.prepare(connection)
     assert tables(connection) == {"schema_version"}
 
 
-def test_a_failing_statement_leaves_nothing_behind(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_failing_statement_leaves_nothing_behind(
+    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "DDL", (*schema.DDL, "CREATE NONSENSE"))
     with pytest.raises(duckdb.Error):
-        schema.prepare(connection, ("CREATE NONSENSE",))
+        schema.prepare(connection)
 
     assert tables(connection) == set()
 

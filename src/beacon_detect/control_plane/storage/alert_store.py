@@ -27,21 +27,6 @@ if TYPE_CHECKING:
 
     from beacon_detect.control_plane.storage.store import Store
 
-DDL: tuple[str, ...] = (
-    """CREATE TABLE IF NOT EXISTS alert (
-        id VARCHAR NOT NULL, time BIGINT NOT NULL, kind VARCHAR NOT NULL,
-        severity VARCHAR NOT NULL, score DOUBLE NOT NULL, finding_id VARCHAR NOT NULL,
-        document VARCHAR NOT NULL)""",
-    """CREATE TABLE IF NOT EXISTS delivery (
-        alert_id VARCHAR NOT NULL, channel VARCHAR NOT NULL, state VARCHAR NOT NULL,
-        attempts INTEGER NOT NULL, last_error VARCHAR NOT NULL, updated BIGINT NOT NULL)""",
-    """CREATE TABLE IF NOT EXISTS alert_memory (
-        finding_id VARCHAR NOT NULL, severity VARCHAR NOT NULL, told_at BIGINT NOT NULL,
-        last_seen BIGINT NOT NULL, detected_at BIGINT NOT NULL, returned_at BIGINT NOT NULL,
-        silence BIGINT NOT NULL)""",
-)
-"""Statements that make the tables; run by the store at every start."""
-
 RETENTION = 30 * 86_400
 """Shortest time an alert is kept, seconds: a month of history for whoever investigates."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from beacon_detect.control_plane.storage import schema_alerts, schema_findings
 from beacon_detect.errors import BeaconError
 from beacon_detect.records import SECOND
 
@@ -90,16 +91,14 @@ DDL: tuple[str, ...] = (
         hour BIGINT PRIMARY KEY, file VARCHAR NOT NULL, records BIGINT NOT NULL,
         first_time BIGINT NOT NULL, last_time BIGINT NOT NULL, bytes BIGINT NOT NULL,
         commit_number UBIGINT NOT NULL)""",
+    *schema_findings.DDL,
+    *schema_alerts.DDL,
 )
+"""Statements that make every table or bring it up to date; run at every start."""
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, further: tuple[str, ...]) -> None:
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Create what is missing, in one transaction.
-
-    Parameters
-    ----------
-    further
-        Statements of the tables that other modules own (findings, alerts).
 
     Raises
     ------
@@ -117,7 +116,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, further: tuple[str, ...]) -> 
                 f" {SCHEMA_VERSION} at most",
                 hint="install the version that wrote it, or name another data_dir",
             )
-        for statement in (*DDL, *further):
+        for statement in DDL:
             connection.execute(statement)
         if found is None or found < SCHEMA_VERSION:
             connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from beacon_detect.control_plane.storage import (
-    alert_store,
-    finding_store,
     long_connections,
     reading,
     schema,
@@ -122,7 +120,7 @@ class Store:
         """
         database = Database(data_dir, memory_limit_mb)
         try:
-            schema.prepare(database.connection, (*finding_store.DDL, *alert_store.DDL))
+            schema.prepare(database.connection)
             return cls(database, on_commit)
         except BaseException:
             database.close()
