@@ -2,6 +2,7 @@
 
     python benchmarks/readers_logs.py rows [ROWS]        readers alone, generated logs
     python benchmarks/readers_logs.py hunt ROWS PAIRS    generate a Zeek log, run `analyze` on it
+    python benchmarks/readers_logs.py stream ROWS PAIRS  the same through a pipe, without a file
 
 The first run on a machine makes the JSON scanner's machine code on the way (a fifth of a second).
 `hunt` runs the command in a process of its own and prints its time and peak
@@ -59,7 +60,7 @@ def _joined(parts: list[object]) -> bytes:
 
 
 def zeek_tsv(c: dict[str, pa.Array]) -> bytes:
-    return _joined([c["ts"], "\tC4J4Th3PJpwUYZZ6gc\t", c["source"], "\t", c["sport"], "\t", c["target"], "\t443\ttcp\tssl\t0.531242\t", c["sent"], "\t4039\tSF\tT\tF\t0\tShADadFf\t14\t1016\t16\t1226\t(empty)\n"])  # fmt: skip
+    return _joined([c["ts"], "\tC4J4Th3PJ", c["number"], "\t", c["source"], "\t", c["sport"], "\t", c["target"], "\t443\ttcp\tssl\t0.531242\t", c["sent"], "\t4039\tSF\tT\tF\t0\tShADadFf\t14\t1016\t16\t1226\t(empty)\n"])  # fmt: skip
 
 
 def zeek_json(c: dict[str, pa.Array]) -> bytes:
@@ -134,13 +135,56 @@ def hunt(rows: int, pairs: int) -> None:
             [sys.executable, "-m", "beacon_detect", "analyze", str(path), "--limit", "3"],
             check=True,
         )
-        wall = time.perf_counter() - started
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(f"{rows:,} rows, {pairs:,} pairs, {path.stat().st_size / 1e9:.2f} GB: {wall:.1f} s, {usage.ru_utime + usage.ru_stime:.1f} s of core, peak {usage.ru_maxrss / 1024:,.0f} MiB")  # fmt: skip
+        _told(rows, pairs, path.stat().st_size, time.perf_counter() - started)
+
+
+_ROW = b"1700000000.000000\tC4J4Th000000000000\t10.100.100.100\t10000\t93.100.100.100\t443\ttcp\tssl\t0.531242\t1000\t4039\tSF\tT\tF\t0\tShADadFf\t14\t1016\t16\t1226\t(empty)\n"  # fmt: skip
+"""Numbers of fixed width, so that digits can be put in a million rows at a time."""
+
+
+def _stream_piece(first: int, count: int, rows: int, pairs: int) -> bytes:
+    """Return rows like :func:`_columns`, at some millions a second."""
+    random = np.random.default_rng(first)
+    number = np.arange(first, first + count)
+    pair = (random.zipf(1.3, count) * 7919 + number * 104_729) % pairs
+    piece = np.tile(np.frombuffer(_ROW, np.uint8), (count, 1))
+
+    def put(at: int, width: int, values: np.ndarray) -> None:
+        for i in range(width):
+            piece[:, at + width - 1 - i] = 48 + values // 10**i % 10
+
+    micros = (number * (DAY * 1e6 / rows)).astype(np.int64)
+    put(2, 8, micros // 1_000_000)
+    put(11, 6, micros % 1_000_000)
+    put(24, 12, number)
+    for start, host in ((37, pair % 4096), (58, pair % 1_000_003)):
+        for i in range(3):
+            put(start + 4 + 4 * i, 2, host // 100 ** (2 - i) % 100)
+    put(53, 4, random.integers(0, 9999, count))
+    put(95, 3, random.integers(0, 999, count))
+    return piece.tobytes()
+
+
+def stream(rows: int, pairs: int) -> None:
+    started, total = time.perf_counter(), 0
+    command = [sys.executable, "-m", "beacon_detect", "analyze", "-", "--limit", "3"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        child.stdin.write(HEADS["tsv"])
+        for first in range(0, rows, PIECE):
+            total += child.stdin.write(_stream_piece(first, min(PIECE, rows - first), rows, pairs))
+    _told(rows, pairs, total, time.perf_counter() - started)
+
+
+def _told(rows: int, pairs: int, size: int, wall: float) -> None:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{rows:,} rows, {pairs:,} pairs, {size / 1e9:.2f} GB: {wall:.1f} s, {usage.ru_utime + usage.ru_stime:.1f} s of core, peak {usage.ru_maxrss / 1024:,.0f} MiB")  # fmt: skip
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["hunt"]:
+    if sys.argv[1:2] == ["stream"]:
+        stream(int(sys.argv[2]), int(sys.argv[3]))
+    elif sys.argv[1:2] == ["hunt"]:
         hunt(int(sys.argv[2]), int(sys.argv[3]))
     else:
         compare(int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000)

@@ -70,6 +70,12 @@ def test_the_pieces_of_a_connection_are_one(read: Callable) -> None:
     assert found["bytes_out"] == 6 * 300
 
 
+def test_a_column_that_is_needed_and_missing_is_named(read: Callable) -> None:
+    reading = read(HEADER.replace("DstAddr", "Dst") + row(), form="argus")
+
+    assert reading.problems.counts == {"no column DstAddr: the file is not used": 1}
+
+
 def test_ports_may_be_the_names_of_services(read: Callable) -> None:
     assert read(HEADER + row(dport="https")).rows[0]["dst_port"] == 443
 

@@ -178,6 +178,12 @@ def test_a_link_type_that_is_not_read_is_named(read: Callable, link: int, said: 
     assert reading.problems.counts == {f"packets of a link type that is not read: {said}": 9}
 
 
+def test_a_file_that_was_forced_and_is_no_capture_is_said(read: Callable) -> None:
+    reading = read(b"no capture at all, but longer than a header", form="pcap")
+
+    assert reading.problems.counts == {"no packet capture: its first bytes say otherwise": 1}
+
+
 @pytest.mark.parametrize("inner", [4, 41, 47])
 def test_tunnels_are_counted_not_opened(read: Callable, inner: int) -> None:
     frame = ethernet(ip(CLIENT, SERVER, inner, bytes(24)))

@@ -120,6 +120,13 @@ def test_the_header_may_change_the_separator_and_the_marks_for_nothing(read: Cal
     assert reading.problems.total == 0
 
 
+@pytest.mark.parametrize("said", ["\\x00", "\\x0a", "\\xe9", ""])
+def test_a_separator_that_cannot_be_one_is_not_obeyed(read: Callable, said: str) -> None:
+    text = tsv("conn", CONN).replace("#separator \\x09", f"#separator {said}")
+
+    assert len(read(text).rows) == 1
+
+
 @pytest.mark.parametrize("more", [0, 1, 2])
 def test_a_connection_log_that_lost_its_header_is_read_in_zeeks_own_order(
     read: Callable, more: int

@@ -84,6 +84,10 @@ class ArgusReader:
                 types = {name: _TYPES[name] for name in names if name in _TYPES}
                 layout = Layout(names, types, quoted=False)
                 block = LineBlock(rest, block.first_line + 1)
+                missing = sorted(REQUIRED - set(names))
+                if missing:
+                    problems.note(f"no column {missing[0]}: the file is not used", source.label)
+                    return
             if block.data:
                 rows = parse_block(block, layout, source.label, problems)
                 yield from pieces.chunks(_flows(rows, addresses, source.label, problems))

@@ -64,6 +64,9 @@ class PcapReader:
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield the capture's connections, bursts and names."""
         del options
+        if not self.matches(source.head):
+            problems.note("no packet capture: its first bytes say otherwise", source.label)
+            return
         followed = Connections(compiled=source.size >= LARGE_FILE)
         file: _Pcap | _Pcapng = _Pcapng() if source.head[:4] == _PCAPNG else _Pcap(source)
         data = b""

@@ -109,7 +109,8 @@ class _Header:
         if text.startswith("#separator"):
             # Always followed by a space; a tab is written \x09.
             said = re.sub(r"\\x([0-9a-fA-F]{2})", lambda m: chr(int(m[1], 16)), text[11:])
-            self._separator = said[:1] or "\t"
+            usable = said[:1].isascii() and said[:1] not in "\r\n\0"
+            self._separator = said[:1] if usable and said else "\t"
             return
         key, *values = text.split(self._separator)
         if key == "#path" and values:
