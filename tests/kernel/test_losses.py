@@ -97,7 +97,8 @@ def test_a_full_map_drops_the_oldest_flows_and_keeps_taking_new_ones(
     counted = bench.counted()
     assert counted["opened"] == counted["events"] == 3000
     assert "map_full" not in counted
-    assert 900 <= len(flows) <= 1024
+    # The kernel evicts by the batch, and each processor the test ran on keeps some room of its own.
+    assert 512 <= len(flows) <= 1024
     assert flows["key"]["port_b"].max() == 443 or flows["key"]["port_a"].max() == 3000
 
 
