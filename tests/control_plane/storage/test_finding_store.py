@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from alert_factory import finding
 from beacon_detect.context import Adjustment
 from beacon_detect.control_plane.findings import Finding
-from beacon_detect.control_plane.storage import finding_store
+from beacon_detect.control_plane.storage import finding_store, schema_findings
 from beacon_detect.control_plane.storage.schema import SCHEMA_VERSION
 from beacon_detect.control_plane.storage.store import Store
 
@@ -100,7 +100,7 @@ def test_findings_of_the_first_version_get_their_score_as_risk(tmp_path: Path) -
     old = finding("HIGH")
     store = open_store(tmp_path)
     save(store, old)
-    later = list(finding_store._ADDED)
+    later = list(schema_findings._ADDED)
 
     def as_it_was(connection: Any) -> None:
         for name in later:
