@@ -234,17 +234,52 @@ def test_more_findings_than_the_bound_drop_the_lowest_and_count_them(
 ) -> None:
     monkeypatch.setattr(analyzer_module, "MAX_FINDINGS", 2)
     bench.set(detection={"finding_threshold": 0.0})
-    for number, jitter in enumerate((0.0, 0.1, 0.3)):
+    for number, jitter in enumerate((0.0, 0.4, 0.8)):
         bench.send(beacon(jitter=jitter, dst=f"203.0.113.{number}"))
 
     bench.analyzer.run_pass()
 
-    assert {finding.dst for finding in bench.analyzer.findings()} == {"203.0.113.0", "203.0.113.1"}
+    assert [finding.dst for finding in bench.analyzer.findings()] == ["203.0.113.0", "203.0.113.1"]
     assert {finding.dst for finding in finding_store.load(bench.store)} == {
         "203.0.113.0",
         "203.0.113.1",
     }
     assert bench.analyzer.state().findings_dropped == 1
+
+
+def test_findings_past_retention_are_gone_from_memory_and_store_their_alerts_are_not(
+    bench: Bench,
+) -> None:
+    bench.send(beacon(ended=3 * 86_400.0, dst="203.0.113.1"))
+    bench.send(beacon(dst="203.0.113.2"))
+    bench.analyzer.run_pass()
+    _, old = sorted(bench.analyzer.findings(), key=lambda f: -f.last_seen)
+
+    bench.set(control_plane={"finding_retention": 2 * 86_400})
+    bench.analyzer.run_pass()
+
+    assert [finding.dst for finding in bench.analyzer.findings()] == ["203.0.113.2"]
+    assert bench.analyzer.finding(old.id) is None
+    assert [finding.dst for finding in finding_store.load(bench.store)] == ["203.0.113.2"]
+    assert old.id in bench.alerted()
+
+
+@pytest.mark.parametrize(
+    ("finding_retention", "data_retention", "kept"),
+    [(2_592_000, 86_400, False), (0, 86_400, True), (60, 50 * 86_400, True)],
+    ids=["the default is a month", "0 keeps them", "not before their records"],
+)
+def test_how_long_a_silent_finding_is_kept(
+    bench: Bench, finding_retention: int, data_retention: int, kept: bool
+) -> None:
+    bench.set(
+        control_plane={"finding_retention": finding_retention, "data_retention": data_retention}
+    )
+    bench.send(beacon(ended=31 * 86_400.0))
+    bench.analyzer.run_pass()
+    bench.analyzer.run_pass()
+
+    assert bool(bench.analyzer.findings()) == kept
 
 
 def test_a_pass_works_through_many_series_in_bounded_pieces(

@@ -237,6 +237,10 @@ class ControlPlane(Section):
     data_retention: int = setting(
         86_400, "Records older than this are deleted", unit="seconds", ge=60, le=315_360_000
     )
+    finding_retention: int = setting(
+        2_592_000, "Findings last seen longer ago than this are deleted, but not before their records; 0 keeps them",
+        unit="seconds", ge=0, le=315_360_000,
+    )  # fmt: skip
     cleanup_interval: int = setting(
         300, "How often old records are deleted", unit="seconds", ge=1, le=86_400
     )

@@ -26,6 +26,7 @@ from beacon_detect.control_plane.periodic import Periodic
 from beacon_detect.control_plane.risk import weigh
 from beacon_detect.control_plane.storage import finding_store
 from beacon_detect.errors import BeaconError
+from beacon_detect.records import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -197,6 +198,7 @@ class Analyzer:
         config = self._config()
         made = _Made()
         try:
+            self._forget_old(config, begin)
             self._weigh_again(config, begin)
             cover = self._look_at_groups(config, begin, made)
             self._look_at_pairs(config, begin, cover, made)
@@ -289,6 +291,22 @@ class Analyzer:
             now_ns=now_ns,
             untold=cover.hides(group.pair_ids, measured.score),
         )
+
+    def _forget_old(self, config: Config, now_ns: int) -> None:
+        """Delete findings past retention; one whose beacon comes back later is a new one."""
+        kept = config.control_plane.finding_retention
+        if not kept:
+            return
+        cutoff = now_ns - max(kept, config.control_plane.data_retention) * SECOND
+        gone = [finding.id for finding in self._findings.values() if finding.last_seen < cutoff]
+        if not gone:
+            return
+        self._store.transact(lambda connection: finding_store.delete(connection, gone)).result()
+        findings = dict(self._findings)
+        for identifier in gone:
+            del findings[identifier]
+        self._findings, self._ranked = findings, _ranked(findings)
+        log.info("findings past retention deleted", findings=len(gone))
 
     def _weigh_again(self, config: Config, now_ns: int) -> None:
         """Bring the risk of old findings up to date when the rules have changed, or at the start."""
