@@ -124,7 +124,13 @@ class Finding:
 
 def silence_limit(interval: float) -> int:
     """Return the silence (ns) after which a beacon of ``interval`` seconds counts as silent."""
-    return int(max(SILENT_AFTER_INTERVALS * interval, SILENT_AFTER_SECONDS) * SECOND)
+    return int(silence_limits(np.array([interval]))[0])
+
+
+def silence_limits(intervals: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the silence (ns) after which beacons of each interval (s) count as silent."""
+    seconds = np.maximum(SILENT_AFTER_INTERVALS * intervals, SILENT_AFTER_SECONDS)
+    return (seconds * SECOND).astype(np.int64)
 
 
 def finding_ids(pair_ids: NDArray[np.uint64], kinds: NDArray[Any]) -> list[str]:

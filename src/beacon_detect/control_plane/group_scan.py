@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.control_plane.detector import judge
-from beacon_detect.control_plane.findings import finding_ids, silence_limit
+from beacon_detect.control_plane.findings import finding_ids, silence_limits
 from beacon_detect.control_plane.groups import (
     GROUP_KINDS,
     Rivals,
@@ -154,8 +154,7 @@ def _is_active(
     last[filled] = held.batch.times[held.batch.offsets[1:][filled] - 1]
     newest = np.full(int(owners.max(initial=-1)) + 1, np.iinfo(np.int64).min)
     np.maximum.at(newest, owners, last)
-    limit = np.array([silence_limit(seconds) for seconds in interval.tolist()], np.int64)
-    active: NDArray[np.bool_] = filled & (last >= newest[owners] - limit)
+    active: NDArray[np.bool_] = filled & (last >= newest[owners] - silence_limits(interval))
     return active
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from beacon_detect.analysis import MIN_CHECK_INS
 from beacon_detect.analysis.grouping import NO_GROUP
 from beacon_detect.context.crowd import address_ids
-from beacon_detect.control_plane.findings import silence_limit
+from beacon_detect.control_plane.findings import silence_limits
 from beacon_detect.control_plane.groups import CLEARLY, Rivals, says_more
 from beacon_detect.hunt.collector import EventLog
 from beacon_detect.records import hash_words
@@ -110,7 +110,7 @@ def judge(
     newest = np.full(groups.count, np.iinfo(np.int64).min)
     np.maximum.at(newest, groups.labels[groups.members()[0]], last[groups.members()[0]])
     # Who moved away has fallen silent, and is no rival of where the beacon went.
-    limit = np.array([silence_limit(seconds) for seconds in intervals[own].tolist()], np.int64)
+    limit = silence_limits(intervals[own])
     rival = np.where(last[pairs[own]] >= newest[group] - limit, pair_scores[own], 0.0)
     best = np.zeros(groups.count)
     np.maximum.at(best, group, rival)
