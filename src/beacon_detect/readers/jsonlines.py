@@ -345,29 +345,32 @@ def _scanner() -> Any:
 
 def parse_block(block: Block, schema: pa.Schema, label: str, problems: Problems) -> Objects:
     """Return the fields of ``schema`` of every object in the block."""
-    import pyarrow as pa
-    import pyarrow.json as json_format
-
     data = block.data
     if not data.isascii():
         # Arrow takes any bytes for text, and fails when the text is used.
         data = data.decode("utf-8", "replace").encode()
-    # A comment line (``#close`` in some Zeek JSON logs) is no object; the careful way skips it.
-    if data and not data.isspace():
-        try:
-            table = json_format.read_json(
-                pa.BufferReader(data),
-                read_options=json_format.ReadOptions(
-                    use_threads=False, block_size=_block_size(data)
-                ),
-                parse_options=json_format.ParseOptions(
-                    explicit_schema=schema, unexpected_field_behavior="ignore"
-                ),
-            )
-            return Objects(table.select(schema.names), block.line_numbers)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
-            pass
-    return _careful(block, schema, label, problems)
+    table = None if not data or data.isspace() else _whole(data, schema)
+    if table is None:
+        return _careful(block, schema, label, problems)
+    return Objects(table, block.line_numbers)
+
+
+def _whole(data: bytes, schema: pa.Schema) -> pa.Table | None:
+    """Read a block at once; None where a line is broken or none (``#close`` in some Zeek logs)."""
+    import pyarrow as pa
+    import pyarrow.json as json_format
+
+    try:
+        table = json_format.read_json(
+            pa.BufferReader(data),
+            read_options=json_format.ReadOptions(use_threads=False, block_size=_block_size(data)),
+            parse_options=json_format.ParseOptions(
+                explicit_schema=schema, unexpected_field_behavior="ignore"
+            ),
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    return table.select(schema.names)
 
 
 def _block_size(data: bytes) -> int:
