@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -116,7 +115,7 @@ def test_json_has_the_shape_of_the_api(cli: Callable[..., Any], file: Path) -> N
     assert answer["origins"]["logging.level"] == "default"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@pytest.mark.root
 def test_a_user_who_may_not_read_the_changes_is_told_so(tmp_path: Path, file: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o700)
     code = (

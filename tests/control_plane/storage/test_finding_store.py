@@ -100,7 +100,7 @@ def test_findings_of_the_first_version_get_their_score_as_risk(tmp_path: Path) -
     old = finding("HIGH")
     store = open_store(tmp_path)
     save(store, old)
-    later = list(schema_findings._ADDED)
+    later = list(schema_findings.ADDED)
 
     def as_it_was(connection: Any) -> None:
         for name in later:

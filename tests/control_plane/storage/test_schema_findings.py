@@ -23,7 +23,7 @@ def test_every_field_of_a_finding_has_a_column() -> None:
 
 
 def test_a_table_of_the_first_version_gets_its_new_columns_and_the_score_as_risk() -> None:
-    first = {n: k for n, k in schema_findings.COLUMNS.items() if n not in schema_findings._ADDED}
+    first = {n: k for n, k in schema_findings.COLUMNS.items() if n not in schema_findings.ADDED}
     made = ", ".join(f"{name} {kind} NOT NULL" for name, kind in first.items())
     values = ", ".join("'a'" if kind == "VARCHAR" else "0.75" for kind in first.values())
     with duckdb.connect() as connection:

@@ -24,7 +24,7 @@ COLUMNS: dict[str, str] = {field.name: _TYPES[str(field.type)] for field in fiel
 }
 """Columns of a stored finding by name: those of the record, in its order."""
 
-_ADDED = {
+ADDED = {
     "risk": "DOUBLE",
     "reasons": "VARCHAR DEFAULT '[]'",
     "configured_sleep": "DOUBLE DEFAULT 0",
@@ -41,7 +41,7 @@ DDL: tuple[str, ...] = (
     + ")",
     *(
         f"ALTER TABLE finding ADD COLUMN IF NOT EXISTS {name} {kind}"
-        for name, kind in _ADDED.items()
+        for name, kind in ADDED.items()
     ),
     # Until the next pass weighs it again, an old finding's risk is its score.
     "UPDATE finding SET risk = score WHERE risk IS NULL",
