@@ -25,7 +25,7 @@ from beacon_detect.records import SECOND
 from beacon_detect.wire import ARROW_CONTENT_TYPE, encode_batch
 from patience import PATIENCE, eventually
 from ports import own_port
-from records_factory import make_header, make_records
+from records_factory import DEFAULTS, make_header, make_records
 
 ROOT = Path(__file__).parent.parent
 QUIET: dict[str, Any] = {"syslog_enabled": False, "file_enabled": False}
@@ -183,16 +183,19 @@ def beacon(
     ended: float = 0.0,
     **columns: Any,
 ) -> pa.Table:
-    """Return a beacon's connections, the last one ``ended`` seconds ago."""
+    """Return a beacon's connections, the last one over ``ended`` seconds ago.
+
+    Over, not begun: a server that looks at once must not see the future.
+    """
     rng = np.random.default_rng(11)
     steps = interval * (1 + rng.uniform(-jitter, jitter, count))
     ago = np.concatenate([np.cumsum(steps[1:][::-1])[::-1], [0.0]]) + ended
-    times = time.time_ns() - (ago * SECOND).astype(np.int64)
+    times = time.time_ns() - (ago * SECOND).astype(np.int64) - int(DEFAULTS["duration"])
     return make_records(count, time=times, **columns)
 
 
 def noise(count: int = 40, *, mean: float = 60.0, **columns: Any) -> pa.Table:
-    """Return connections at random (Poisson) times, the last one now."""
+    """Return connections at random (Poisson) times, the last one a moment ago."""
     rng = np.random.default_rng(12)
     ago = np.cumsum(rng.exponential(mean, count))[::-1]
     times = time.time_ns() - (ago * SECOND).astype(np.int64)
