@@ -132,6 +132,58 @@ def test_a_pair_that_the_file_has_not_ends_with_not_found(
     assert cli("explain", "--file", tmp_path / "none", SRC, DST).code == ExitCode.DATA
 
 
+@pytest.fixture
+def asked(cli: Callable[..., Any], flows: Path) -> Callable[..., Any]:
+    """Ask for the pair of the file with more options; return the answer."""
+
+    def ask(*words: object) -> Any:
+        done = cli("explain", "--file", flows, SRC, DST, "-o", "json", *words)
+        assert done.code == 0, done.err
+        return json.loads(done.out)
+
+    return ask
+
+
+def test_the_options_of_a_hunt_mean_the_same(
+    asked: Callable[..., Any], cli: Callable[..., Any], flows: Path, tmp_path: Path
+) -> None:
+    allow = tmp_path / "known.txt"
+    allow.write_text("port 443 # ours\n192.0.2.0/24\n")
+    half = asked("--until", "2023-11-14T22:33:20Z", "--since", "2023-11-14T22:18:20Z")
+    hidden = asked("--allow", allow)
+    other = asked("--internal", "203.0.113.0/24")
+    timing = asked("--no-context")
+
+    assert half["measured"]["events"] == 15
+    assert (hidden["flagged"], hidden["whitelisted_by"]) == (False, ["port 443"])
+    assert hidden["verdict"].startswith("hidden: it is whitelisted; else it would be CRITICAL")
+    assert (asked()["direction"], other["direction"]) == ("outbound", "inbound")
+    assert timing["measured"]["rhythm"]["reasons"] == []
+    outside = cli("explain", "--file", flows, SRC, DST, "--since", "1d")
+    assert outside.code == ExitCode.NOT_FOUND
+    assert "is on record in the chosen time of the input" in outside.err
+
+
+def test_a_file_with_columns_of_its_own_is_explained(
+    asked: Callable[..., Any], flows: Path
+) -> None:
+    flows.write_text(flows.read_text().replace("ts,src", "born,from"))
+
+    assert asked("--map", "ts=born", "--map", "src=from")["connections"] == 40
+
+
+@pytest.mark.parametrize(
+    "words", [["--allow", "x"], ["--no-context"], ["--since", "1d"], ["--map", "ts=t"]]
+)
+def test_options_about_files_are_refused_for_a_live_pair(
+    cli: Callable[..., Any], words: list[str]
+) -> None:
+    done = cli("explain", SRC, DST, *words)
+
+    assert done.code == ExitCode.USAGE
+    assert f"{words[0]} is about the files of --file" in done.err
+
+
 @pytest.mark.parametrize(
     "words",
     [[], ["--format", "csv", SRC, DST], ["abc", "--protocol", "tcp"], ["--file", "x.pcap", "abc"]],

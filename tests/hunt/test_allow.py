@@ -44,6 +44,14 @@ def test_an_entry_covers_what_it_says(tmp_path: Path, row: Row, line: str, cover
     assert read_allow_file(path).split([row]) == (([], 1) if covers else ([row], 0))
 
 
+def test_every_entry_that_covers_a_pair_is_named_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "allow"
+    path.write_text("port  443 # web\nsrc 10.0.0.0/8\n192.0.2.7\n192.0.2.8\ndomain example.com\n")
+    allowed = read_allow_file(path).entries("10.0.0.5", "192.0.2.7", 443, "a.example.com")
+
+    assert sorted(allowed) == ["192.0.2.7", "domain example.com", "port 443", "src 10.0.0.0/8"]
+
+
 @pytest.mark.parametrize("line", ["port x", "port 70000", "host", "src a b", "nonsense 1.2.3.4"])
 def test_a_line_that_is_no_entry_is_named_with_its_number(tmp_path: Path, line: str) -> None:
     path = tmp_path / "allow"

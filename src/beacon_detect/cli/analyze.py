@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from beacon_detect.cli.file_options import file_options, hunt_options, reading_options
 from beacon_detect.cli.formats import clean, count, percent
-from beacon_detect.cli.options import SEVERITIES, since_moment
+from beacon_detect.cli.options import SEVERITIES
 from beacon_detect.cli.output import Column, table_lines, use_colour
 from beacon_detect.cli.progress import ProgressLine
 from beacon_detect.errors import BeaconError, ExitCode
@@ -30,51 +30,6 @@ TABLE_ROWS = 25
 SHOWN_UNKNOWN = 3
 TABLE_SCORE = 0.5
 """What the table shows unless told otherwise; programs get everything that was scored."""
-
-
-class _Moment(click.ParamType[int]):
-    """A moment as nanoseconds: how long ago (``15m``), or a date or time."""
-
-    name = "when"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the moment."""
-        try:
-            moment = since_moment(value, datetime.now(UTC))
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is neither like 15m, 2h nor like 2026-01-31T08:00Z", param, ctx)
-        return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
-
-
-class _Network(click.ParamType[str]):
-    name = "network"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the network as it was written."""
-        import ipaddress
-
-        try:
-            ipaddress.ip_network(value, strict=False)
-        except ValueError:
-            self.fail(f"{value!r} is no network like 10.0.0.0/8", param, ctx)
-        return str(value)
-
-
-class _Mapping(click.ParamType[tuple[str, str]]):
-    name = "mapping"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Return our column and the file's."""
-        from beacon_detect.readers.csv_file import SYNONYMS
-
-        ours, _, theirs = str(value).partition("=")
-        if ours not in SYNONYMS or not theirs:
-            self.fail(
-                f"{value!r} is not like NAME=COLUMN; names: {', '.join(SYNONYMS)}", param, ctx
-            )
-        return ours, theirs
 
 
 @click.command("analyze")
@@ -107,49 +62,20 @@ class _Mapping(click.ParamType[tuple[str, str]]):
     default=0.0,
     help="Least risk listed  [default: 0, so context orders the list and hides nothing]",
 )
-@click.option("--no-context", is_flag=True, help="Use timing alone: the risk is the score.")
 @click.option(
     "--limit",
     type=click.IntRange(1),
     metavar="COUNT",
     help=f"Most pairs listed  [default: {TABLE_ROWS} in a table, else all]",
 )
-@click.option("--since", type=_Moment(), metavar="WHEN", help="Leave out what was earlier.")
-@click.option("--until", type=_Moment(), metavar="WHEN", help="Leave out what was then or later.")
-@click.option(
-    "--internal",
-    multiple=True,
-    type=_Network(),
-    metavar="NETWORK",
-    help="A network of your own, for context and directions; may be repeated  [default: private ones]",
-)
-@click.option(
-    "--allow",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="File of known traffic to leave out: addresses, ports, domains, pairs.",
-)
+@file_options
 @click.option(
     "--fail-on",
     type=click.Choice(SEVERITIES, case_sensitive=False),
     metavar="SEVERITY",
     help="Exit with code 10 when a pair of this severity or worse is listed.",
 )
-@click.option(
-    "--format",
-    "form",
-    metavar="NAME",
-    default="",
-    help="Take every file for this format instead of looking at its content.",
-)
-@click.option(
-    "--map",
-    "columns",
-    multiple=True,
-    type=_Mapping(),
-    metavar="NAME=COLUMN",
-    help="Column of a CSV file, for example ts=when; may be repeated.",
-)
+@reading_options
 def command(paths: tuple[str, ...], **options: Any) -> None:  # fmt: skip
     """Find beacons in captures and logs.
 
@@ -184,25 +110,10 @@ def _hunt(paths: Sequence[str], options: dict[str, Any]) -> Hunt:
 
 
 def _options(options: dict[str, Any]) -> HuntOptions:
-    from beacon_detect.context import ContextSettings
-    from beacon_detect.hunt.allow import read_allow_file
-    from beacon_detect.hunt.ranking import INTERNAL
-    from beacon_detect.hunt.run import HuntOptions
-
     least = options["min_score"]
     if least is None:
         least = TABLE_SCORE if options["output"] == "table" else 0.0
-    return HuntOptions(
-        format=options["form"],
-        columns=dict(options["columns"]),
-        since_ns=options["since"],
-        until_ns=options["until"],
-        least_score=least,
-        least_risk=options["min_risk"],
-        context=ContextSettings(enabled=not options["no_context"]),
-        allow=read_allow_file(options["allow"]) if options["allow"] else None,
-        internal=options["internal"] or INTERNAL,
-    )
+    return replace(hunt_options(options), least_score=least, least_risk=options["min_risk"])
 
 
 def _print(found: Hunt, rows: Sequence[Row], output: str) -> None:

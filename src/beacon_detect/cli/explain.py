@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from beacon_detect.cli.explanation_text import explanation_lines
+from beacon_detect.cli.file_options import file_options, hunt_options, reading_options
 from beacon_detect.cli.output import use_colour
 from beacon_detect.cli.pictures import palette_for
 
@@ -43,10 +46,8 @@ class Pair(NamedTuple):
     "--file", "paths", multiple=True, metavar="PATH",
     help="Explain a pair of this capture or log, without a control plane; may be repeated.",
 )  # fmt: skip
-@click.option(
-    "--format", "form", default="", metavar="NAME",
-    help="Take every --file for this format instead of looking at its content.",
-)  # fmt: skip
+@file_options
+@reading_options
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="Format: text, or json (the API's answer).",
@@ -54,11 +55,12 @@ class Pair(NamedTuple):
 @click.pass_obj
 def command(
     session: Session,
+    /,
     what: tuple[str, ...],
     protocol: str | None,
     paths: tuple[str, ...],
-    form: str,
     output: str,
+    **options: Any,
 ) -> None:
     """Explain one pair: why it is flagged, or why not.
 
@@ -72,16 +74,28 @@ def command(
       beacon-detect explain 10.0.0.100 203.0.113.50:443
       beacon-detect explain 10.0.0.100 203.0.113.50 443 TCP -o json
       beacon-detect explain --file capture.pcap 10.0.0.17 203.0.113.99:80
+
+    Options from --since to --map are about the files of --file, and mean what they
+    mean to analyze.
     """
-    if form and not paths:
-        raise click.UsageError("--format is about the files of --file")
-    answer = _of_files(paths, form, what, protocol) if paths else _live(session, what, protocol)
+    if not paths:
+        _refuse(options)
+    answer = _of_files(paths, options, what, protocol) if paths else _live(session, what, protocol)
     if output == "json":
         click.echo(json.dumps(answer, indent=2))
         return
     width = min(max(shutil.get_terminal_size().columns, LEAST_WIDTH), MOST_WIDTH)
     palette = palette_for(getattr(sys.stdout, "encoding", None))
     click.echo("\n".join(explanation_lines(answer, width, palette, colour=use_colour())))
+
+
+def _refuse(options: dict[str, Any]) -> None:
+    """Refuse options about files where a live pair is asked for: the control plane has its own."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if parameter.name in options and given:
+            raise click.UsageError(f"{parameter.opts[0]} is about the files of --file")
 
 
 def _live(session: Session, what: tuple[str, ...], protocol: str | None) -> dict[str, Any]:
@@ -99,12 +113,11 @@ def _live(session: Session, what: tuple[str, ...], protocol: str | None) -> dict
 
 
 def _of_files(
-    paths: tuple[str, ...], form: str, what: tuple[str, ...], protocol: str | None
+    paths: tuple[str, ...], options: dict[str, Any], what: tuple[str, ...], protocol: str | None
 ) -> dict[str, Any]:
     from beacon_detect.cli.progress import ProgressLine
     from beacon_detect.control_plane.pair_choice import PairQuery
     from beacon_detect.hunt.explain import explain_in_files
-    from beacon_detect.hunt.run import HuntOptions
     from beacon_detect.records import pack_address, protocol_number, unpack_address
 
     if len(what) == 1:
@@ -115,8 +128,8 @@ def _of_files(
     number = None if pair.protocol is None else protocol_number(pair.protocol)
     query = PairQuery(src, dst, pair.port, number)
     with ProgressLine() as progress:
-        options = HuntOptions(format=form, tell=progress.tell)
-        made = explain_in_files(paths, query, options, progress)
+        wanted = replace(hunt_options(options), tell=progress.tell)
+        made = explain_in_files(paths, query, wanted, progress)
     return made.model_dump()
 
 

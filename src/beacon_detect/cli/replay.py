@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from beacon_detect.cli.file_options import hunt_options, reading_options
 from beacon_detect.cli.formats import count
 from beacon_detect.cli.progress import ProgressLine
 
@@ -24,13 +26,10 @@ if TYPE_CHECKING:
     "--now", "to_now", is_flag=True,
     help="Shift the times so that the last is now; without it old records fall to the retention.",
 )  # fmt: skip
-@click.option(
-    "--format", "form", metavar="NAME", default="",
-    help="Take every file for this format instead of looking at its content.",
-)  # fmt: skip
+@reading_options
 @click.pass_obj
 def command(
-    session: Session, paths: tuple[str, ...], speed: float, to_now: bool, form: str
+    session: Session, /, paths: tuple[str, ...], speed: float, to_now: bool, **options: Any
 ) -> None:
     """Feed captures and logs through a control plane.
 
@@ -44,12 +43,10 @@ def command(
       beacon-detect replay capture.pcap --now --speed 600 (in another)
     """
     from beacon_detect.hunt.replay import Pace, Sender, record, shifted
-    from beacon_detect.hunt.run import HuntOptions
 
     with ProgressLine() as progress:
-        events, moments = record(
-            paths, HuntOptions(format=form, tell=progress.tell), progress
-        ).events()
+        reading = replace(hunt_options(options), tell=progress.tell)
+        events, moments = record(paths, reading, progress).events()
     if not len(moments):
         click.echo("nothing to replay: no connection in the input", err=True)
         return

@@ -19,7 +19,7 @@ from beacon_detect.config.pairs import parse_pair
 from beacon_detect.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from beacon_detect.hunt.ranking import Row
@@ -31,16 +31,18 @@ class AllowList:
     """Entries of an allow file."""
 
     def __init__(self) -> None:
-        self._networks: dict[str, list[_Network]] = {"src": [], "dst": []}
-        self._ports: set[int] = set()
-        self._domains: set[str] = set()
-        self._pairs: set[tuple[str, str, int]] = set()
+        # Each with the entry as it was written.
+        self._networks: dict[str, list[tuple[_Network, str]]] = {"src": [], "dst": []}
+        self._ports: dict[int, str] = {}
+        self._domains: dict[str, str] = {}
+        self._pairs: dict[tuple[str, str, int], str] = {}
 
     def add(self, line: str) -> None:
         """Take one line; ValueError says what is wrong with it."""
         words = line.partition("#")[0].split()
         if not words:
             return
+        entry = " ".join(words)
         kind, value = (words[0].lower(), words[1]) if len(words) == 2 else ("dst", words[0])
         if len(words) > 2 or kind not in {"src", "dst", "port", "domain", "pair"}:
             raise ValueError(
@@ -49,23 +51,32 @@ class AllowList:
         if kind == "port":
             if not value.isdecimal() or int(value) > 65_535:
                 raise ValueError(f"{value!r} is no port")
-            self._ports.add(int(value))
+            self._ports[int(value)] = entry
         elif kind == "domain":
-            self._domains.add(value.lower().removeprefix("*.").strip("."))
+            self._domains[value.lower().removeprefix("*.").strip(".")] = entry
         elif kind == "pair":
             source, destination, port = parse_pair(value)
-            self._pairs.add((_plain(source), _plain(destination), port))
+            self._pairs[_plain(source), _plain(destination), port] = entry
         else:
-            self._networks[kind].append(ipaddress.ip_network(value, strict=False))
+            self._networks[kind].append((ipaddress.ip_network(value, strict=False), entry))
+
+    def entries(self, src: str, dst: str, dport: int, name: str) -> Iterator[str]:
+        """Yield the entries that cover a pair, as they were written."""
+        if dport in self._ports:
+            yield self._ports[dport]
+        if (src, dst, dport) in self._pairs:
+            yield self._pairs[src, dst, dport]
+        labels = name.lower().strip(".").split(".") if name else []
+        for i in range(len(labels)):
+            entry = self._domains.get(".".join(labels[i:]))
+            if entry is not None:
+                yield entry
+        yield from _containing(src, self._networks["src"])
+        yield from _containing(dst, self._networks["dst"])
 
     def covers(self, row: Row) -> bool:
         """Say whether an entry covers the pair."""
-        if row.dport in self._ports or (row.src, row.dst, row.dport) in self._pairs:
-            return True
-        labels = row.name.lower().strip(".").split(".") if row.name else []
-        if any(".".join(labels[i:]) in self._domains for i in range(len(labels))):
-            return True
-        return _inside(row.src, self._networks["src"]) or _inside(row.dst, self._networks["dst"])
+        return next(self.entries(row.src, row.dst, row.dport, row.name), None) is not None
 
     def split(self, rows: Sequence[Row]) -> tuple[list[Row], int]:
         """Return the rows that no entry covers, and how many are covered."""
@@ -77,11 +88,11 @@ def _plain(address: str) -> str:
     return str(ipaddress.ip_address(address))
 
 
-def _inside(address: str, networks: list[_Network]) -> bool:
+def _containing(address: str, networks: list[tuple[_Network, str]]) -> Iterator[str]:
     if not networks:
-        return False
+        return
     value = ipaddress.ip_address(address)
-    return any(value in network for network in networks)
+    yield from (entry for network, entry in networks if value in network)
 
 
 def read_allow_file(path: Path) -> AllowList:

@@ -40,7 +40,6 @@ MAX_EVENTS = 65_536
 """Newest events of the pair that are measured: three seconds at most."""
 FLAGGED = CUT_OFFS[-1][0]
 """Risk from which a pair of a hunt counts as flagged: where MEDIUM begins."""
-WHERE = "the input"
 _KINDS: tuple[SeriesName, ...] = ("connections", "bursts")
 
 
@@ -83,7 +82,8 @@ def explain_in_files(
     query
         Which pair.
     options
-        As for a hunt; lists and limits do not matter here.
+        As for a hunt; lists and limits do not matter here. What the allow file covers is
+        explained as hidden.
     progress
         Told how far the reading is.
 
@@ -106,11 +106,11 @@ def explain_in_files(
             "no connection could be read from the input",
             hint="`analyze` says of each file why; --format forces a format",
         )
-    place = _find(collector, query)
+    place = _find(collector, query, options)
     return _explanation(collector, place, query, options)
 
 
-def _find(collector: Collector, query: PairQuery) -> _Place:
+def _find(collector: Collector, query: PairQuery, options: HuntOptions) -> _Place:
     """Return the pair that is meant."""
     src, dst = (collector.pairs.column(name) for name in ("src", "dst"))
     one, other = (np.frombuffer(pack_address(a), np.uint8) for a in (query.src, query.dst))
@@ -118,7 +118,12 @@ def _find(collector: Collector, query: PairQuery) -> _Place:
     backwards = bool(((src == other).all(axis=1) & (dst == one).all(axis=1)).any())
     ports, protocols = (collector.pairs.column(name)[rows] for name in ("dst_port", "protocol"))
     places = map(_Place, rows.tolist(), ports.tolist(), protocols.tolist())
-    return choose(query, list(places), backwards=backwards, where=WHERE)
+    return choose(query, list(places), backwards=backwards, where=_where(options))
+
+
+def _where(options: HuntOptions) -> str:
+    cut = options.since_ns is not None or options.until_ns is not None
+    return "the chosen time of the input" if cut else "the input"
 
 
 def _measure(collector: Collector, row: int, options: HuntOptions) -> _Series | None:
@@ -166,14 +171,18 @@ def _explanation(
 ) -> Explanation:
     series = _measure(collector, place.row, options)
     assessment = None if series is None else _weighed(collector, place, query, series, options)
+    name = _names(collector, place.row)[0]
+    allow = options.allow
+    allowed = list(allow.entries(query.src, query.dst, place.dst_port, name)) if allow else []
     verdict = decide(
         Case(
             found=None if series is None else series.found,
             settings=options.settings,
             threshold=FLAGGED,
-            where=WHERE,
+            where=_where(options),
             assessment=assessment,
             flagged_risk=None if assessment is None else assessment.risk,
+            whitelisted_by=allowed,
         )
     )
     totals = {
@@ -200,12 +209,12 @@ def _explanation(
         pid=0,
         container="",
         sensor="",
-        name=_names(collector, place.row)[0],
+        name=name,
         direction=directions(src, dst, Networks(options.internal))[0],
         flagged=verdict.flagged,
         verdict=verdict.text,
         why_not=list(verdict.why_not),
-        whitelisted_by=[],
+        whitelisted_by=allowed,
         alert_threshold=FLAGGED,
         finding=None,
         measured=None if series is None else _measurement(series, assessment),
