@@ -186,6 +186,18 @@ def test_input_of_which_nothing_could_be_used_is_65(
     assert "32 not used" in capsys.readouterr().err
 
 
+def test_check_ins_beyond_the_bound_are_counted_and_told(
+    flows: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beacon_detect.hunt.event_log.MAX_SERIES", 20)
+    monkeypatch.setattr("beacon_detect.hunt.event_log.COMPACT_ROWS", 30)
+
+    assert run(["analyze", str(flows)]) == ExitCode.OK
+    err = capsys.readouterr().err
+    assert "11 oldest check-ins of very long series were left out" in err
+    assert "the newest 20 of a pair are kept" in err
+
+
 def test_a_first_compilation_is_announced_on_stderr(
     flows: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,7 +175,7 @@ def test_groups_are_those_of_a_dict_of_lists(rows: list[tuple[int, int, str]]) -
     expected = [times for key, times in events.items() if len(members[key]) > 1 and len(times) >= 6]
 
     groups = NameGroups.of(some)
-    merged = groups.log(some).series(minimum=1)
+    merged = groups.series(some)
     found = [
         (part.batch.times[low:high] / SECOND).tolist()
         for part in merged

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from beacon_detect.analysis import MIN_CHECK_INS, SeriesBatch
 from beacon_detect.hunt import shortlist
-from beacon_detect.hunt.collector import SeriesPart
+from beacon_detect.hunt.event_log import SeriesPart
 from beacon_detect.hunt.shortlist import strongest, until_stopped
 
 if TYPE_CHECKING:

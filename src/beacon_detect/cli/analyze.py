@@ -207,7 +207,11 @@ def _tell(found: Hunt) -> None:
         more = count(len(found.unknown) - SHOWN_UNKNOWN)
         click.echo(f"{more} more files are in no format known here", err=True)
     for dropped, what in (
-        (collector.dropped_check_ins, "oldest check-ins of very long series were left out"),
+        (
+            collector.dropped_check_ins,
+            "oldest check-ins of very long series were left out:"
+            f" the newest {count(collector.kept_check_ins)} of a pair are kept",
+        ),
         (collector.names.dropped, "names were left out: too many"),
         (collector.names.unplaced, "names were left out: their connections are not in the input"),
     ):

@@ -1,202 +1,26 @@
 """Chunks of records to what the analysis needs: a log of check-ins for every pair.
 
-Memory grows with pairs and check-ins, not with the bytes read: 20 bytes for a
-connection, and when the log is long, every pair keeps its newest
-:data:`MAX_SERIES` only. Limit: sizes above 4 GiB count as 4 GiB in the series
-(the totals of the pair are exact).
+Memory grows with pairs and check-ins, not with the bytes read: about 100 bytes a
+pair, 20 a connection, and the connections within a bound (:mod:`event_log`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beacon_detect.analysis import MIN_CHECK_INS, SeriesBatch
 from beacon_detect.hunt.burst_sizes import BurstSizes
+from beacon_detect.hunt.event_log import EventLog
 from beacon_detect.hunt.names import Names, packed
 from beacon_detect.hunt.pair_table import PairTable
 from beacon_detect.records import Kind, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from beacon_detect.readers.base import Chunk
-
-MAX_SERIES = 16_384
-"""Newest check-ins kept of a series: at one a minute, eleven days."""
-COMPACT_ROWS = 30_000_000
-"""Rows added to a log before it is compacted (600 MB)."""
-PART_ROWS = 4_000_000
-"""Rows sorted at once; bounds the memory that sorting takes."""
-_MAX_SIZE = np.int64(0xFFFFFFFF)
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesPart:
-    """The series of some pairs: ``rows[i]`` is the pair of series ``i`` of the batch."""
-
-    rows: NDArray[np.int64]
-    batch: SeriesBatch
-
-
-class EventLog:
-    """Times and sizes of one kind of series, in the order of the input."""
-
-    def __init__(self) -> None:
-        self._parts: list[tuple[NDArray[Any], ...]] = []
-        self._fresh = 0
-        self.dropped = 0
-        """Oldest check-ins left out of very long series."""
-
-    def __len__(self) -> int:
-        return sum(len(part[0]) for part in self._parts)
-
-    def add(
-        self,
-        rows: NDArray[np.int32],
-        times: NDArray[np.int64],
-        bytes_out: NDArray[np.int64],
-        bytes_in: NDArray[np.int64],
-    ) -> None:
-        """Append events of pairs (by row of the pair table)."""
-        sizes = [
-            np.minimum(column, _MAX_SIZE).astype(np.uint32) for column in (bytes_out, bytes_in)
-        ]
-        self._parts.append((rows, times, *sizes))
-        self._fresh += len(rows)
-        if self._fresh > COMPACT_ROWS:
-            self._compact()
-
-    def _compact(self) -> None:
-        kept: list[tuple[NDArray[Any], ...]] = []
-        for rows, times, out, received in self._sorted_parts(minimum=1):
-            place = np.arange(len(rows))
-            last = np.append(np.flatnonzero(np.diff(rows)), len(rows) - 1)
-            from_end = np.repeat(last, np.diff(last, prepend=-1)) - place
-            keep = from_end < MAX_SERIES
-            self.dropped += int(len(keep) - keep.sum())
-            kept.append((rows[keep], times[keep], out[keep], received[keep]))
-        self._parts, self._fresh = kept, 0
-
-    def _sorted_parts(self, minimum: int) -> Iterator[tuple[NDArray[Any], ...]]:
-        """Yield the log a range of pairs at a time, sorted by pair and time."""
-        if not self._parts:
-            return
-        counts = self._counts()
-        pairs = len(counts)
-        wanted = counts >= minimum
-        ends = np.cumsum(np.where(wanted, counts, 0))
-        low = 0
-        while low < pairs:
-            before = ends[low - 1] if low else 0
-            high = max(int(np.searchsorted(ends, before + PART_ROWS, "right")), low + 1)
-            chosen = [self._choose(part, low, high, wanted) for part in self._parts]
-            columns = [np.concatenate(column) for column in zip(*chosen, strict=True)]
-            low = high
-            if len(columns[0]):
-                order = _order(columns[0], columns[1])
-                yield tuple(np.take(column, order) for column in columns)
-
-    @staticmethod
-    def _choose(
-        part: tuple[NDArray[Any], ...], low: int, high: int, wanted: NDArray[np.bool_]
-    ) -> tuple[NDArray[Any], ...]:
-        rows = part[0]
-        chosen = np.flatnonzero((rows >= low) & (rows < high) & np.take(wanted, rows))
-        return tuple(np.take(column, chosen) for column in part)
-
-    def scorable(self, minimum: int = MIN_CHECK_INS) -> tuple[int, int]:
-        """Return how many series have at least ``minimum`` events, and their events."""
-        counts = self._counts()
-        chosen = counts[counts >= minimum]
-        return len(chosen), int(chosen.sum())
-
-    def _counts(self) -> NDArray[np.int64]:
-        """Return the events of each pair."""
-        pairs = max((int(part[0].max(initial=-1)) for part in self._parts), default=-1) + 1
-        counts = np.zeros(pairs, np.int64)
-        for part in self._parts:
-            counts += np.bincount(part[0], minlength=pairs)
-        return counts
-
-    def series(self, minimum: int = MIN_CHECK_INS) -> Iterator[SeriesPart]:
-        """Yield the series with at least ``minimum`` events, some pairs at a time."""
-        for rows, times, out, received in self._sorted_parts(minimum):
-            starts = np.append(0, np.flatnonzero(np.diff(rows)) + 1)
-            offsets = np.append(starts, len(rows)).astype(np.int64)
-            batch = SeriesBatch(offsets, times, out.astype(np.int64), received.astype(np.int64))
-            yield SeriesPart(rows[starts].astype(np.int64), batch)
-
-    def relabelled(self, labels: NDArray[np.int32]) -> EventLog:
-        """Return the events under other numbers, without those of pairs labelled -1.
-
-        Parameters
-        ----------
-        labels
-            New number of each pair, by row of the pair table.
-        """
-        other = EventLog()
-        for rows, *rest in self._parts:
-            columns = (np.take(labels, rows), *rest)
-            kept = np.flatnonzero(columns[0] >= 0)
-            if len(kept) < len(rows):
-                columns = tuple(np.take(column, kept) for column in columns)
-            other._parts.append(columns)
-        return other
-
-    def take_over(self, other: EventLog) -> None:
-        """Append the events of another log."""
-        self._parts += other._parts
-
-    def of_pairs(self, rows: NDArray[Any]) -> dict[int, tuple[NDArray[Any], ...]]:
-        """Return times, bytes out and bytes in of some pairs, in time order."""
-        found: dict[int, tuple[NDArray[Any], ...]] = {}
-        wanted = np.unique(rows)
-        chosen = [np.flatnonzero(np.isin(part[0], wanted)) for part in self._parts]
-        if not chosen:
-            return found
-        columns = [
-            np.concatenate(
-                [np.take(part[i], at) for part, at in zip(self._parts, chosen, strict=True)]
-            )
-            for i in range(4)
-        ]
-        order = np.lexsort((columns[1], columns[0]))
-        pairs, *rest = (np.take(column, order) for column in columns)
-        bounds = np.searchsorted(pairs, np.append(wanted, wanted[-1:] + 1))
-        for pair, low in zip(wanted.tolist(), bounds[:-1].tolist(), strict=True):
-            high = int(np.searchsorted(pairs, pair, "right"))
-            found[pair] = tuple(column[low:high] for column in rest)
-        return found
-
-    def times_at(self, rows: NDArray[Any], times: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which (pair, time) are in the log."""
-        wanted = np.unique(rows)
-        keys: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
-        for part in self._parts:
-            chosen = np.isin(part[0], wanted)
-            keys.append(_keys(part[0][chosen], part[1][chosen]))
-        return np.isin(_keys(rows, times), np.concatenate(keys))
-
-
-def _keys(rows: NDArray[Any], times: NDArray[np.int64]) -> NDArray[np.uint64]:
-    from beacon_detect.records import hash_words
-
-    return hash_words(rows.astype(np.int64), times)
-
-
-def _order(rows: NDArray[Any], times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the order by pair and time."""
-    order: NDArray[np.int64] = np.argsort(rows, kind="stable")
-    in_time = np.diff(np.take(times, order)) >= 0
-    in_pair = np.diff(np.take(rows, order)) > 0
-    # Logs are mostly in time order already, and then one stable sort by pair is enough.
-    return order if (in_time | in_pair).all() else np.lexsort((times, rows))
 
 
 class Collector:
@@ -221,6 +45,11 @@ class Collector:
     def dropped_check_ins(self) -> int:
         """Oldest check-ins left out of very long series."""
         return sum(log.dropped for log in self.logs.values())
+
+    @property
+    def kept_check_ins(self) -> int:
+        """Newest check-ins that are kept of a very long series."""
+        return min(log.limit for log in self.logs.values())
 
     def add(self, chunk: Chunk) -> None:
         """Take one chunk of a reader."""

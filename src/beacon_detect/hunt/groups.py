@@ -18,13 +18,16 @@ from beacon_detect.analysis.grouping import NO_GROUP
 from beacon_detect.context.crowd import address_ids
 from beacon_detect.control_plane.findings import silence_limits
 from beacon_detect.control_plane.groups import CLEARLY, Rivals, says_more
-from beacon_detect.hunt.collector import EventLog
+from beacon_detect.hunt.event_log import merged_series
 from beacon_detect.records import hash_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from beacon_detect.hunt.collector import Collector
+    from beacon_detect.hunt.event_log import SeriesPart
 
 LEAST_SCORE = 0.5
 """Score below which a group is never told."""
@@ -53,12 +56,9 @@ class NameGroups:
         labels[named] = numbers[number]
         return cls(labels, int(wanted.sum()))
 
-    def log(self, collector: Collector) -> EventLog:
-        """Return the events of all groups, connections and bursts alike."""
-        together = EventLog()
-        for log in collector.logs.values():
-            together.take_over(log.relabelled(self.labels))
-        return together
+    def series(self, collector: Collector) -> Iterator[SeriesPart]:
+        """Yield the series of the groups, connections and bursts alike."""
+        return merged_series(collector.logs.values(), self.labels)
 
     def members(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the pairs of all groups (rows of the pair table) and the group of each."""

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from beacon_detect.context import Adjustment
-    from beacon_detect.hunt.collector import Collector, SeriesPart
+    from beacon_detect.hunt.collector import Collector
+    from beacon_detect.hunt.event_log import SeriesPart
 
 MEASURES = (
     "score", "base_score", "cv_score", "periodicity_score", "jitter_score", "interval", "jitter",
@@ -204,7 +205,7 @@ def _with_names(
     groups = NameGroups.of(collector)
     if not groups.count:
         return scored
-    series = until_stopped(groups.log(collector).series(), stopped)
+    series = until_stopped(groups.series(collector), stopped)
     found = _measure(series, settings, max(least, LEAST_SCORE), "name")
     scores = np.zeros(groups.count)
     scores[found.rows] = found.columns["score"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.analysis import MIN_CHECK_INS, SeriesBatch
-from beacon_detect.hunt.collector import SeriesPart
+from beacon_detect.hunt.event_log import SeriesPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

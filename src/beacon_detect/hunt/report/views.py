@@ -14,7 +14,7 @@ import numpy as np
 
 from beacon_detect.analysis.grouping import NO_GROUP
 from beacon_detect.analysis.reference.check_ins import find_check_ins
-from beacon_detect.hunt.groups import NameGroups
+from beacon_detect.hunt.event_log import merged_series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +76,13 @@ def _of_names(
     labels = np.full(len(collector.pairs), NO_GROUP, np.int32)
     for number, row in enumerate(rows):
         labels[list(row.members)] = number
-    events = NameGroups(labels, len(rows)).log(collector).of_pairs(np.arange(len(rows)))
-    return {(rows[number].pair, "name"): columns for number, columns in events.items()}
+    found = {}
+    for part in merged_series(collector.logs.values(), labels, minimum=1):
+        columns = (part.batch.times, part.batch.bytes_out, part.batch.bytes_in)
+        for i, number in enumerate(part.rows.tolist()):
+            low, high = part.batch.offsets[i : i + 2]
+            found[rows[number].pair, "name"] = tuple(column[low:high] for column in columns)
+    return found
 
 
 def _view(times: NDArray[np.int64], out: NDArray[np.int64], received: NDArray[np.int64]) -> View:
