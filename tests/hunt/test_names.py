@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from beacon_detect.hunt.names import Names, packed
 from beacon_detect.readers.columns import name_table
-from beacon_detect.records import pack_address
+from beacon_detect.records import pack_address, pair_ids
 
 
 def rows(*texts: str) -> np.ndarray:
@@ -99,3 +99,52 @@ def test_names_beyond_the_bound_are_counted(monkeypatch: pytest.MonkeyPatch) -> 
     names.add_columns(np.arange(3, dtype=np.uint64), np.zeros(3, np.int64), column)
 
     assert names.dropped == 1
+
+
+def many(names: Names, texts: list[str], dst: np.ndarray = DST, first: int = 0) -> None:
+    """Add names of one pair, the last one newest."""
+    count = len(texts)
+    names.add(
+        name_table(
+            np.arange(first, first + count), np.repeat(SRC, count, axis=0),
+            np.repeat(dst, count, axis=0), pa.array(texts),
+            dst_port=np.repeat(PORT, count), protocol=np.repeat(TCP, count),
+        )
+    )  # fmt: skip
+
+
+def test_names_that_were_replaced_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beacon_detect.hunt.names.FIRST_SWEEP", 50)
+    monkeypatch.setattr("beacon_detect.hunt.names.MAX_TEXTS", 100)
+    names, other = Names(), rows("192.0.2.8")
+    many(names, ["steady.example"], other)
+    for start in range(0, 1000, 10):
+        many(names, [f"{start + i}.tunnel.example" for i in range(10)], first=start)
+
+    assert names.of(SRC, DST, PORT, TCP) == ["999.tunnel.example"]
+    assert names.of(SRC, other, PORT, TCP) == ["steady.example"]
+    assert names.dropped == 0
+
+
+def test_a_name_that_waits_outlives_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beacon_detect.hunt.names.FIRST_SWEEP", 5)
+    names = Names()
+    many(names, [f"{i}.tunnel.example" for i in range(9)])
+    waits = name_table(np.array([3]), SRC, DST, pa.array(["late.example"]), dst_port=PORT, protocol=TCP, connection_id=np.array([77], np.uint64))  # fmt: skip
+    names.add(waits)
+    many(names, ["other.example"], rows("192.0.2.8"), first=20)
+    pair = pair_ids(SRC, rows("192.0.2.9"), PORT, TCP)
+    names.add_connections(np.array([77], np.uint64), pair)
+
+    assert names.of(SRC, rows("192.0.2.9"), PORT, TCP) == ["late.example"]
+
+
+def test_more_different_names_than_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beacon_detect.hunt.names.MAX_TEXTS", 3)
+    names = Names()
+    for number in range(5):
+        many(names, [f"{number}.example"], rows(f"192.0.2.{number}"))
+
+    assert names.dropped == 2
+    assert names.of(SRC, rows("192.0.2.2"), PORT, TCP) == ["2.example"]
+    assert names.of(SRC, rows("192.0.2.4"), PORT, TCP) == [""]

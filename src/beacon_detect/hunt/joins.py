@@ -87,6 +87,15 @@ class Joins:
         """Names without addresses whose connection did not come."""
         return self._lost + sum(int(rows.sum()) for rows in self._homeless)
 
+    @property
+    def waiting_codes(self) -> list[NDArray[np.int32]]:
+        """Codes of the names that wait for their connection."""
+        return [codes for _, _, codes in self._waiting]
+
+    def recode(self, codes: NDArray[np.int32]) -> None:
+        """Give the names that wait other codes: ``codes[old]``."""
+        self._waiting = [(ids, times, codes[old]) for ids, times, old in self._waiting]
+
     def pairs_of(
         self,
         connection: NDArray[np.uint64],

@@ -2,8 +2,8 @@
 
 A name seen in the pair's own connections wins over a DNS answer for its
 address. A name that tells its connection is the name of that connection's pair,
-whichever of the two comes first (:mod:`joins`). Limit: one name a pair, and at
-most :data:`MAX_NAMES` pairs with one.
+whichever of the two comes first (:mod:`joins`). Limit: one name a pair, at most
+:data:`MAX_NAMES` pairs with one, and :data:`MAX_TEXTS` different names.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_NAMES = 4_000_000
+MAX_TEXTS = 2_000_000
+"""Different names kept (some 200 bytes each)."""
+FIRST_SWEEP = 500_000
+"""Different names before those that no pair has any more are forgotten."""
 
 
 class Names:
@@ -33,6 +37,7 @@ class Names:
         self._times = np.zeros(0, np.int64)
         self._texts: list[str] = []
         self._known: dict[str, int] = {}
+        self._sweep_at = FIRST_SWEEP
         self._joins = Joins()
         self.dropped = 0
         """Names beyond the bound."""
@@ -74,6 +79,8 @@ class Names:
         column = names.unify_dictionaries().combine_chunks()
         if not len(column):
             return np.zeros(0, np.int32)
+        if len(self._texts) >= self._sweep_at:
+            self._sweep()
         texts = column.dictionary.to_pylist()
         codes = np.array([self._code(text) for text in texts], np.int32)
         found: NDArray[np.int32] = codes[column.indices.to_numpy(zero_copy_only=False)]
@@ -116,9 +123,29 @@ class Names:
         if not text:
             return -1
         if text not in self._known:
+            if len(self._texts) >= MAX_TEXTS:
+                self.dropped += 1
+                return -1
             self._known[text] = len(self._texts)
             self._texts.append(text)
         return self._known[text]
+
+    def _sweep(self) -> None:
+        """Forget the texts of names that were replaced: whoever tunnels by DNS makes millions."""
+        used = np.zeros(len(self._texts), np.bool_)
+        used[self._codes] = True
+        for codes in self._joins.waiting_codes:
+            used[codes] = True
+        kept = np.flatnonzero(used)
+        codes = np.full(len(used), -1, np.int32)
+        codes[kept] = np.arange(len(kept), dtype=np.int32)
+        self._codes = codes[self._codes]
+        self._joins.recode(codes)
+        self._texts = [self._texts[i] for i in kept.tolist()]
+        self._known = {text: code for code, text in enumerate(self._texts)}
+        # Where nearly all are in use, sweeping at every chunk would free next to nothing.
+        full = len(kept) > MAX_TEXTS * 9 // 10
+        self._sweep_at = MAX_TEXTS + 1 if full else min(max(FIRST_SWEEP, 2 * len(kept)), MAX_TEXTS)
 
     def of(
         self,
