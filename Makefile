@@ -5,7 +5,7 @@ BIN := .venv/bin
 BPF_OBJECT := src/beacon_detect/data_plane/beacon.bpf.o
 APT = [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
-.PHONY: up test test-slow check train evaluate render format clean system test-system
+.PHONY: up test test-slow check train evaluate figures render format clean system test-system
 
 up: .venv/.ready $(BPF_OBJECT) system  ## sensor + control plane on this machine; Ctrl-C stops both
 	@exec $(BIN)/beacon-detect up -c config/config.yaml --state-dir .state
@@ -31,6 +31,9 @@ train: .venv/.ready  ## fit the detection model again, bit for bit
 evaluate: .venv/.ready  ## tables of the detection, peers in the same run (BEACON_DATA: labelled captures)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
 	$(BIN)/python -m training.evaluate
+
+figures: .venv/.ready  ## draw the pictures of the documents again, from the present model
+	$(BIN)/python -m docs.figures
 
 render: .venv/.ready  ## files made from the settings' declarations
 	$(BIN)/python -m beacon_detect.config.render --write
