@@ -163,3 +163,35 @@ def split_hello(start: float, hello: bytes, *cuts: int, port: int = 50_000) -> l
         Packet(start + i / 1000, ethernet(tcp(CLIENT, SERVER, port, 443, PSH | ACK, piece)))
         for i, piece in enumerate(pieces)
     ]
+
+
+OUTSIDE = ("172.31.0.4", "172.31.0.9")
+"""Ends of the tunnels below."""
+
+
+def vxlan(frame: bytes, *, port: int = 4789, flags: int = 0x08, network: int = 77) -> bytes:
+    """An Ethernet frame as a cloud mirrors it."""
+    return ethernet(
+        udp(*OUTSIDE, 50_123, port, struct.pack(">II", flags << 24, network << 8) + frame)
+    )
+
+
+def geneve(inner: bytes, kind: int = 0x6558, options: bytes = b"") -> bytes:
+    """A frame or packet as gateway load balancers hand it over."""
+    head = struct.pack(">BBHI", len(options) // 4, 0, kind, 77 << 8) + options
+    return ethernet(udp(*OUTSIDE, 50_123, 6081, head + inner))
+
+
+def gre(inner: bytes, kind: int, flags: int = 0) -> bytes:
+    """Anything in GRE; checksum, key and number are there as ``flags`` say."""
+    fields = bytes(4 * (flags & 0xB000).bit_count())
+    return ethernet(ip(*OUTSIDE, 47, struct.pack(">HH", flags, kind) + fields + inner))
+
+
+def erspan(frame: bytes, version: int) -> bytes:
+    """An Ethernet frame as a switch mirrors it."""
+    if version == 1:
+        return gre(frame, 0x88BE)
+    if version == 2:
+        return gre(b"\x10" + bytes(7) + frame, 0x88BE, 0x1000)
+    return gre(b"\x20" + bytes(10) + b"\1" + bytes(8) + frame, 0x22EB, 0x1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,10 @@ from capture_factory import (
     dns_answer,
     echo,
     enhanced,
+    erspan,
     ethernet,
+    geneve,
+    gre,
     interface,
     ip,
     pcap,
@@ -30,6 +34,7 @@ from capture_factory import (
     section,
     tcp,
     udp,
+    vxlan,
 )
 
 if TYPE_CHECKING:
@@ -184,13 +189,26 @@ def test_a_file_that_was_forced_and_is_no_capture_is_said(read: Callable) -> Non
     assert reading.problems.counts == {"no packet capture: its first bytes say otherwise": 1}
 
 
-@pytest.mark.parametrize("inner", [4, 41, 47])
-def test_tunnels_are_counted_not_opened(read: Callable, inner: int) -> None:
-    frame = ethernet(ip(CLIENT, SERVER, inner, bytes(24)))
-    reading = read(pcap([Packet(START, frame), *PACKETS]))
+@pytest.mark.parametrize("wrap", [vxlan, geneve, lambda frame: erspan(frame, 2)])
+def test_a_mirrored_connection_is_the_connection(read: Callable, wrap: Callable) -> None:
+    answer = Packet(START, ethernet(dns_answer("a.example", SERVER)))
+    plain = read(pcap([answer, *PACKETS]))
+    mirror = [replace(packet, frame=wrap(packet.frame)) for packet in (answer, *PACKETS)]
+    reading = read(pcap(mirror))
 
-    assert reading.problems.useless == {"packets inside a tunnel (GRE, IP in IP): not opened": 1}
-    assert reading.rows
+    assert reading.rows == plain.rows
+    assert reading.names == plain.names
+    assert reading.problems.total == 0
+    assert reading.problems.useless == {
+        "packets in a tunnel (VXLAN, GENEVE, GRE, IP in IP): read as what it carries": len(mirror)
+    }
+
+
+def test_a_tunnel_that_is_not_opened_is_counted(read: Callable) -> None:
+    reading = read(pcap([Packet(START, gre(bytes(24), 0x880B)), *PACKETS]))
+
+    assert reading.problems.useless == {"packets in a tunnel that is not opened": 1}
+    assert len(reading.rows) == 1
 
 
 @pytest.mark.parametrize("order", "<>")

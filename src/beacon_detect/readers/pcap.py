@@ -105,7 +105,8 @@ def _note(followed: Connections, links: set[int], problems: Problems, label: str
     strange = sorted(links - set(frames.LINKS))
     named = ", ".join(f"{link} ({_LINK_NAMES[link]})" if link in _LINK_NAMES else str(link) for link in strange)  # fmt: skip
     problems.note(f"packets of a link type that is not read: {named}", label, int(counters[frames.NO_LINK]))  # fmt: skip
-    problems.leave("packets inside a tunnel (GRE, IP in IP): not opened", int(counters[frames.TUNNELS]))  # fmt: skip
+    problems.leave("packets in a tunnel (VXLAN, GENEVE, GRE, IP in IP): read as what it carries", int(counters[frames.OPENED]))  # fmt: skip
+    problems.leave("packets in a tunnel that is not opened", int(counters[frames.TUNNELS]))
 
 
 class _Pcap:

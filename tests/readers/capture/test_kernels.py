@@ -15,10 +15,13 @@ from capture_factory import (  # fmt: skip
     connection,
     dns_answer,
     echo,
+    erspan,
     ethernet,
+    geneve,
     pcap,
     split_hello,
     udp,
+    vxlan,
 )
 
 
@@ -36,6 +39,11 @@ def capture(seed: int) -> bytes:
             Packet(start, ethernet(udp(CLIENT, server, int(random.integers(1, 9)), 9, b"x"))),
             Packet(start, ethernet(dns_answer(f"n{int(start)}.example", SERVER, "2001:db8::1"))),
             Packet(start, ethernet(echo(CLIENT, server))),
+            Packet(start, vxlan(ethernet(udp(CLIENT, server, 40_000, 9, b"x")))),
+            Packet(
+                start, erspan(ethernet(udp(CLIENT, server, 40_001, 9, b"x")), 1 + int(start) % 3)
+            ),
+            Packet(start, geneve(udp(CLIENT, server, 40_002, 9, b"x"), 0x0800, bytes(8))),
             *split_hello(start, client_hello(f"h{int(start)}.example"), 80, port=int(start) % 70),
         ]
     packets.sort(key=lambda packet: packet.time)

@@ -3,7 +3,9 @@
 The same reading as the kernel program's (``bpf/parse.h``): link header, VLAN
 tags, IPv4 or IPv6 with extension headers, TCP, UDP, ICMP echo. Lengths come
 from the IP header, so a short snapshot length does not lose bytes. Every read
-is checked against what was captured. Limit: tunnels are not opened.
+is checked against what was captured. Unlike the kernel program it opens tunnels:
+traffic mirrors of clouds and switches arrive in VXLAN, GENEVE or ERSPAN, and what
+they carry is what was asked for. Limit: GTP, Teredo, L2TP and PPTP are not opened.
 """
 
 from __future__ import annotations
@@ -22,8 +24,13 @@ KERNELS = (
     "ip4",
     "ip6",
     "udp_length",
+    "udp_tunnel",
+    "erspan",
+    "gre_tunnel",
+    "tunnel",
     "transport",
     "write_key",
+    "network",
     "read_frames",
 )
 
@@ -37,8 +44,10 @@ FRAGMENTS = 3
 NO_LINK = 4
 """A link type that is not known here."""
 TUNNELS = 5
-"""IP packets inside IP packets, which are not opened."""
-COUNTERS = 6
+"""Tunnels that are not opened: GRE with something else than IP or Ethernet, or too many in one another."""
+OPENED = 6
+"""Packets that came in a tunnel; the other counters say what became of them."""
+COUNTERS = 7
 
 LINK_NULL, LINK_ETHERNET, LINK_PPP, LINK_RAW_A, LINK_RAW_B, LINK_RAW = 0, 1, 9, 12, 14, 101
 LINK_PPP_HDLC, LINK_PPPOE, LINK_C_HDLC = 50, 51, 104
@@ -53,13 +62,23 @@ TYPE_IP4, TYPE_IP6, TYPE_PPPOE, TYPE_MPLS, TYPE_MPLS_MANY = 0x0800, 0x86DD, 0x88
 TYPE_VLAN, TYPE_QINQ, TYPE_OLD_QINQ, TYPE_OLDER_QINQ = 0x8100, 0x88A8, 0x9100, 0x9200
 TYPE_ANY_IP = 1
 """The link does not say which version of IP; the packet does."""
+TYPE_BRIDGED = 0x6558
+"""An Ethernet frame follows."""
+TYPE_ERSPAN, TYPE_ERSPAN_3 = 0x88BE, 0x22EB
+"""What a switch mirrors by GRE: draft-foschiano-erspan."""
 MAX_TAGS = 4
 MAX_EXTENSIONS = 8
+MAX_TUNNELS = 3
+"""Tunnels in one another: a mirror of hosts whose containers have an overlay network of their own."""
 
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 IP_IN_IP, IP6_IN_IP, GRE = 4, 41, 47
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
 SYN, ACK = 0x02, 0x10
+VXLAN, LINUX_VXLAN, GENEVE = 4789, 8472, 6081
+"""UDP ports of tunnels: RFC 7348, what Linux took before it (flannel and Cilium still do), RFC 8926."""
+GRE_CHECKSUM, GRE_ROUTING, GRE_KEY, GRE_SEQUENCE, GRE_VERSION = 0x8000, 0x4000, 0x2000, 0x1000, 7
+"""Flags of RFC 2784, 1701 and 2890, each of which makes the header longer by 4."""
 
 (
     A0, A1, A2, A3, B0, B1, B2, B3, PORTS, META, SIDE, REPLY, FLAGS, PAYLOAD, ISN, AT, CAPTURED, TIME,
@@ -193,6 +212,68 @@ def udp_length(buffer: Sequence[int], at: int, stop: int, length: int, more: int
     return claimed
 
 
+def udp_tunnel(buffer: Sequence[int], at: int, stop: int) -> tuple[int, int]:
+    """Return what a UDP datagram carries (0: it is no tunnel), and where.
+
+    A datagram that only has the port of a tunnel stays the datagram it is.
+    """
+    if at + 16 > stop:
+        return 0, 0
+    port = u16(buffer, at + 2)
+    at += 8
+    if port in (VXLAN, LINUX_VXLAN):
+        # The flag that says that there is a network's number; with 0x80 a group policy, too.
+        if u8(buffer, at) & 0x7F != 0x08 or u8(buffer, at + 7) != 0:
+            return 0, 0
+        return TYPE_BRIDGED, at + 8
+    if port == GENEVE and u8(buffer, at) >> 6 == 0 and u8(buffer, at + 7) == 0:
+        kind = u16(buffer, at + 2)
+        if kind in (TYPE_BRIDGED, TYPE_IP4, TYPE_IP6):
+            return kind, at + 8 + (u8(buffer, at) & 0x3F) * 4
+    return 0, 0
+
+
+def gre_tunnel(buffer: Sequence[int], at: int, stop: int) -> tuple[int, int]:
+    """Return what a GRE packet carries (0: nothing that is read), and where."""
+    if at + 4 > stop:
+        return 0, 0
+    flags, kind = u16(buffer, at), u16(buffer, at + 2)
+    if flags & (GRE_ROUTING | GRE_VERSION):
+        return 0, 0
+    at += 4
+    if flags & GRE_CHECKSUM:
+        at += 4
+    if flags & GRE_KEY:
+        at += 4
+    if flags & GRE_SEQUENCE:
+        at += 4
+    if kind == TYPE_ERSPAN and flags & GRE_SEQUENCE == 0:  # the first version has no header
+        return TYPE_BRIDGED, at
+    if kind in (TYPE_ERSPAN, TYPE_ERSPAN_3):
+        return erspan(buffer, at, stop)
+    return (kind, at) if kind in (TYPE_BRIDGED, TYPE_IP4, TYPE_IP6) else (0, 0)
+
+
+def erspan(buffer: Sequence[int], at: int, stop: int) -> tuple[int, int]:
+    """Return what follows the header of ERSPAN's second or third version, and where."""
+    if at + 12 > stop:
+        return 0, 0
+    version = u8(buffer, at) >> 4
+    if version == 1:
+        return TYPE_BRIDGED, at + 8
+    # The last bit says that eight bytes of the platform's own follow.
+    return (TYPE_BRIDGED, at + (20 if u8(buffer, at + 11) & 1 else 12)) if version == 2 else (0, 0)
+
+
+def tunnel(buffer: Sequence[int], at: int, stop: int, protocol: int) -> tuple[int, int]:
+    """Return what the packet carries, if it is one of a tunnel (else 0), and where."""
+    if protocol == UDP:
+        return udp_tunnel(buffer, at, stop)
+    if protocol == GRE:
+        return gre_tunnel(buffer, at, stop)
+    return (TYPE_ANY_IP, at) if protocol in (IP_IN_IP, IP6_IN_IP) else (0, 0)
+
+
 def transport(
     buffer: Sequence[int],
     at: int,
@@ -284,6 +365,28 @@ def write_key(
     rows[row + SIDE] = side
 
 
+def network(
+    buffer: Sequence[int], at: int, stop: int, wire: int, depth: int
+) -> tuple[int, int, int, int, int, int]:
+    """Return version and status of an IP packet, and what :func:`ip4` does.
+
+    Inside a tunnel the inner header is believed: mirrors cut packets, and then
+    the lengths outside are those of what was left.
+    """
+    version = u8(buffer, at) >> 4
+    if version == 4:
+        if depth and at + 4 <= stop:
+            wire = max(wire, at + u16(buffer, at + 2))
+        status, protocol, header, length, more = ip4(buffer, at, stop, wire)
+    elif version == 6:
+        if depth and at + 6 <= stop:
+            wire = max(wire, at + 40 + u16(buffer, at + 4))
+        status, protocol, header, length, more = ip6(buffer, at, stop, wire)
+    else:
+        status, protocol, header, length, more = IGNORED, 0, 0, 0, 0
+    return version, status, protocol, header, length, more
+
+
 def read_frames(
     buffer: Sequence[int], starts: MutableSequence[int], captured: MutableSequence[int], lengths: MutableSequence[int], times: MutableSequence[int], links: MutableSequence[int], count: int,
     rows: MutableSequence[int], counters: MutableSequence[int],
@@ -296,18 +399,27 @@ def read_frames(
         stop = start + captured[i]
         wire = start + max(lengths[i], captured[i])
         status, at, zone = network_header(buffer, start, stop, links[i])
-        if status == PARSED and at >= stop:
-            status = UNPARSED
-        if status != PARSED:
-            counters[status] += 1
-            continue
-        version = u8(buffer, at) >> 4
-        if version == 4:
-            status, protocol, header, length, more = ip4(buffer, at, stop, wire)
-        elif version == 6:
-            status, protocol, header, length, more = ip6(buffer, at, stop, wire)
-        else:
-            status, protocol, header, length, more = IGNORED, 0, 0, 0, 0
+        depth = 0
+        looking = 1
+        version = protocol = header = length = more = 0
+        while looking:
+            looking = 0
+            if status == PARSED and at >= stop:
+                status = UNPARSED
+            if status == PARSED:
+                version, status, protocol, header, length, more = network(
+                    buffer, at, stop, wire, depth
+                )
+            if status == PARSED and protocol in (UDP, GRE, IP_IN_IP, IP6_IN_IP):
+                inner, place = tunnel(buffer, header, stop, protocol)
+                if inner and depth < MAX_TUNNELS:
+                    at = place
+                    depth += 1
+                    looking = 1
+                    if inner == TYPE_BRIDGED:
+                        status, at, zone = network_header(buffer, at, stop, LINK_ETHERNET)
+        if depth:
+            counters[OPENED] += 1
         if status != PARSED:
             counters[status] += 1
             continue
