@@ -72,6 +72,21 @@ def test_ages_count_back_from_the_end_of_the_input(make_chunk: Callable) -> None
     assert {one.watched / DAY for one in facts(some)} == {20}
 
 
+def test_a_week_of_silence_ends_the_watching(make_chunk: Callable) -> None:
+    some = collected(
+        make_chunk,
+        {"dst": "192.0.2.1", "seconds": [0.0]},
+        {"dst": "192.0.2.2", "seconds": [1000 * DAY]},
+        {"dst": "192.0.2.2", "src": "10.0.0.9", "seconds": [1007 * DAY]},
+        {"dst": "192.0.2.1", "src": "10.0.0.9", "seconds": [1008 * DAY]},
+    )
+    known = facts(some)
+
+    assert {one.watched / DAY for one in known} == {8}
+    # Nobody can say that what an older capture knew is new, nor since when it is there.
+    assert [one.age / DAY for one in known] == [8, 8, 8, 8]
+
+
 def test_five_minutes_of_one_host_tell_nothing(make_chunk: Callable) -> None:
     some = collected(make_chunk, {"seconds": np.arange(10) * 30.0})
 

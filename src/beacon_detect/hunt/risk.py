@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from beacon_detect.hunt.pair_table import PairTable
 
 
+SILENCE = 7 * 86_400 * SECOND
+"""So long without any traffic (ns), and nobody was watching."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """The pairs to weigh, as columns of equal length."""
@@ -74,6 +78,18 @@ def weigh(
     return [assess(score, facts, settings) for score, facts in zip(scores.tolist(), known, strict=True)]  # fmt: skip
 
 
+def _watched_since(first: NDArray[np.int64], last: NDArray[np.int64]) -> int:
+    """Return since when there was no week without any traffic (ns).
+
+    Captures of different years in one hunt, or one packet stamped 1970, are no
+    decades of watching.
+    """
+    order = np.argsort(first)
+    begins, ends = first[order], np.maximum.accumulate(last[order])
+    after = np.flatnonzero(begins[1:] - ends[:-1] > SILENCE)
+    return int(begins[after[-1] + 1 if len(after) else 0])
+
+
 def facts_of(
     candidates: Candidates,
     pairs: PairTable,
@@ -92,12 +108,15 @@ def facts_of(
         dst[places], src, dst, first, internal.contain, wanted_names=asked, names=named
     )
     now = int(pairs.column("last_seen").max())
-    watched = (now - int(first.min())) / SECOND
+    begin = _watched_since(first, pairs.column("last_seen"))
+    watched = (now - begin) / SECOND
+    # What was seen before is no newer than the watching, and nobody knows since when it is there.
+    ages = (now - np.maximum(crowd.first_seen, begin)) / SECOND
     columns = zip(
         candidates.src, candidates.dst, candidates.names,
         pairs.column("dst_port")[places].tolist(), pairs.column("protocol")[places].tolist(),
         internal.contain(src[places]).tolist(), internal.contain(dst[places]).tolist(),
-        crowd.sources.tolist(), ((now - crowd.first_seen) / SECOND).tolist(),
+        crowd.sources.tolist(), ages.tolist(),
         # Many logs carry no sizes; all zero is not "all alike".
         np.where(pairs.column("bytes_out")[places] > 0, candidates.size_regularity, np.nan).tolist(),
         candidates.parallel.tolist(), strict=True,
