@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from types import FrameType
+from typing import Any
 
 from beacon_detect.data_plane.signals import Signals
 from patience import PATIENCE
@@ -20,6 +23,27 @@ def test_a_stop_ends_the_wait_at_once() -> None:
 
         assert signals.wait(PATIENCE)
         assert time.monotonic() - began < PATIENCE / 2
+
+
+def test_a_stop_may_come_at_any_step_of_the_wait() -> None:
+    """A handler that waited for what the wait itself holds would wait for ever."""
+    for step in itertools.count(1):
+        seen = 0
+
+        def trace(_frame: FrameType, _event: str, _argument: Any, step: int = step) -> Any:
+            nonlocal seen
+            seen += 1
+            if seen == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return trace
+
+        with Signals() as signals:
+            sys.settrace(trace)
+            signals.wait(0)
+            sys.settrace(None)
+            if seen < step:
+                break
+            assert signals.wait(PATIENCE)
 
 
 def test_a_reload_is_taken_once() -> None:

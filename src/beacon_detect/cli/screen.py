@@ -10,13 +10,14 @@ are cut by the terminal.
 from __future__ import annotations
 
 import os
-import select
 import shutil
 import signal
 import sys
 import termios
 import time
 from typing import TYPE_CHECKING, Any, Self
+
+from beacon_detect.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +43,10 @@ class Screen:
         self._keys = sys.stdin.fileno() if sys.stdin.isatty() else None
         self._modes: list[Any] | None = None
         self._handlers: dict[signal.Signals, Any] = {}
+        self._wakeup = Wakeup()
 
     def __enter__(self) -> Self:
+        self._wakeup.__enter__()
         self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         signal.signal(signal.SIGTERM, _end)
         signal.signal(signal.SIGHUP, _end)
@@ -60,6 +63,7 @@ class Screen:
         self._leave()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        self._wakeup.__exit__(kind, error, trace)
 
     def show(self, lines: Sequence[str]) -> None:
         """Draw lines from the top; what does not fit below is left away."""
@@ -70,11 +74,10 @@ class Screen:
 
     def wait(self, seconds: float) -> bool:
         """Wait, and return whether ``q`` was pressed (or the terminal went away)."""
+        files = () if self._keys is None else (self._keys,)
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            if self._keys is None:
-                time.sleep(left)
-            elif select.select([self._keys], [], [], left)[0]:
+            if self._wakeup.wait(left, *files) and self._keys is not None:
                 keys = os.read(self._keys, 64)
                 if not keys or b"q" in keys.lower():
                     return True
