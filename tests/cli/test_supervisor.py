@@ -53,7 +53,8 @@ def supervisor(told: list[str]) -> Iterator[Supervisor]:
 
 
 def send_soon(number: signal.Signals, after: float = 0.1) -> threading.Timer:
-    timer = threading.Timer(after, os.kill, (os.getpid(), number))
+    """Send a signal to this thread: a worker of the tests has others, which would die of it."""
+    timer = threading.Timer(after, signal.pthread_kill, (threading.get_ident(), number))
     timer.start()
     return timer
 
@@ -104,6 +105,18 @@ def test_a_child_that_is_killed_is_told_with_the_signal(supervisor: Supervisor) 
     with pytest.raises(ChildEndedError, match="the sensor was killed by SIGKILL") as caught:
         supervisor.watch()
     assert caught.value.exit_code == ExitCode.FAILURE
+
+
+def test_an_end_is_noticed_even_where_another_thread_takes_the_signal(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = signal.sigtimedwait
+    monkeypatch.setattr(
+        signal, "sigtimedwait", lambda taken, seconds: wait({*taken} - {signal.SIGCHLD}, seconds)
+    )
+    supervisor.start("sensor", [*PYTHON, "raise SystemExit(5)"], os.environ)
+    with pytest.raises(ChildEndedError):
+        supervisor.watch()
 
 
 def test_a_child_that_does_not_end_is_killed(told: list[str], tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 STOP_SECONDS = 30.0
 """Time a child gets to end in order before it is killed."""
 
+_LOOK_SECONDS = 1.0
+"""Longest time between two looks at the children: another thread may take their SIGCHLD."""
+
 _PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 _STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
@@ -121,11 +124,12 @@ class Supervisor:
             for child in self._children:
                 if (code := child.process.poll()) is not None:
                     raise ChildEndedError(child.name, code)
-            got = signal.sigtimedwait(self._taken, max(0.0, deadline - time.monotonic()))
-            if got is None:
-                return False
-            if got.si_signo in self._stops:
+            left = max(0.0, deadline - time.monotonic())
+            got = signal.sigtimedwait(self._taken, min(left, _LOOK_SECONDS))
+            if got is not None and got.si_signo in self._stops:
                 return True
+            if got is None and left <= _LOOK_SECONDS:
+                return False
 
     def watch(self) -> None:
         """Wait until a stop is asked for; ChildEndedError when a child ends before."""
@@ -153,6 +157,6 @@ class Supervisor:
                     os.killpg(child.process.pid, signal.SIGKILL)
                 child.process.wait()
                 break
-            got = signal.sigtimedwait(self._taken, left)
+            got = signal.sigtimedwait(self._taken, min(left, _LOOK_SECONDS))
             forced = forced or (got is not None and got.si_signo in self._stops)
         return forced
