@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -118,6 +119,27 @@ def test_a_named_file_nobody_knows_is_65_but_one_in_a_folder_is_not(
     assert run(["analyze", str(flows), str(notes)]) == ExitCode.DATA
     assert run(["analyze", str(notes)]) == ExitCode.DATA
     assert f"{notes}: in no format known here" in capsys.readouterr().err
+
+
+def test_a_closed_file_is_told_and_4_if_it_was_named(flows: Path) -> None:
+    closed = flows.parent / "closed.csv"
+    closed.write_text(HEADER)
+    closed.chmod(0)
+    # Root reads everything unless it gives that up.
+    mortal = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+
+    def analyze(*paths: Path) -> subprocess.CompletedProcess[str]:
+        command = [*mortal, sys.executable, "-m", "beacon_detect", "analyze", *map(str, paths)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    folder, both, alone = analyze(flows.parent), analyze(flows, closed), analyze(closed)
+
+    assert folder.returncode == ExitCode.OK
+    assert both.returncode == alone.returncode == ExitCode.PERMISSION
+    for done in (folder, both):
+        assert "192.0.2.7:443" in done.stdout
+        assert f"{closed}: 1 not used: not readable by this user" in done.stderr
+    assert alone.stderr == f"error: {closed}: not readable by this user\n"
 
 
 def test_what_was_lost_is_told_with_its_line(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beacon_detect.errors import DataError
-from beacon_detect.hunt.run import HuntOptions, hunt
+from beacon_detect.hunt.run import UNREADABLE, HuntOptions, hunt, tell_unread
+from beacon_detect.readers.inputs import expand
+from beacon_detect.readers.strangers import UNKNOWN
 from zeek_samples import CONN, SSL, jsonl, tsv
 
 if TYPE_CHECKING:
@@ -40,8 +42,38 @@ def test_what_nobody_knows_is_listed_and_the_rest_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(HEADER + beacon())
     found = hunt([str(tmp_path)], HuntOptions())
 
-    assert found.unknown == [str(tmp_path / "notes.md")]
+    assert found.unknown == {str(tmp_path / "notes.md"): UNKNOWN}
     assert len(found.rows) == 1
+
+
+def test_a_file_that_went_away_meanwhile_is_counted_and_the_rest_read(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(HEADER + beacon(f"192.0.2.{ord(name)}"))
+
+    def rotate(_label: str, _taken: int, _total: int, _records: int) -> None:
+        (tmp_path / "b").unlink(missing_ok=True)
+
+    found = hunt([str(tmp_path)], HuntOptions(), rotate)
+
+    assert sorted(row.dst for row in found.rows) == ["192.0.2.97", "192.0.2.99"]
+    gone = found.files[1]
+    assert (gone.label, gone.format) == (str(tmp_path / "b"), UNREADABLE)
+    assert gone.problems.counts == {"No such file or directory": 1}
+    said: list[str] = []
+    tell_unread(found.files, found.unknown, said.append)
+    assert said == [f"{tmp_path / 'b'}: No such file or directory"]
+
+
+def test_where_nothing_can_be_opened_the_error_is_that_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_text(HEADER)
+    kept = expand([str(tmp_path)])
+    (tmp_path / "a").unlink()
+    monkeypatch.setattr("beacon_detect.hunt.run.expand", lambda _: kept)
+
+    with pytest.raises(DataError, match="a: No such file"):
+        hunt([str(tmp_path)], HuntOptions())
 
 
 @pytest.mark.parametrize(
@@ -89,7 +121,7 @@ def test_an_empty_file_is_no_stranger(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text("")
     found = hunt([str(tmp_path / "a.log")], HuntOptions())
 
-    assert found.unknown == []
+    assert found.unknown == {}
     assert [account.format for account in found.files] == ["empty"]
 
 

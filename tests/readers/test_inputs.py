@@ -5,14 +5,15 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import random
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
-from beacon_detect.errors import DataError
+from beacon_detect.errors import DataError, PermissionMissingError
 from beacon_detect.readers.base import Problems
-from beacon_detect.readers.inputs import Source, expand
+from beacon_detect.readers.inputs import Input, Source, expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,34 @@ def test_a_cut_compressed_file_gives_its_beginning_and_one_problem(
     assert problems.total == 1 or data == b""
 
 
+def test_a_cut_zstandard_file_loses_little_of_what_could_be_read(tmp_path: Path) -> None:
+    whole = zstandard(random.Random(5).randbytes(4_000_000))
+    path = tmp_path / "log"
+    path.write_bytes(whole[:3_000_000])
+    problems = Problems()
+    with Source(expand([str(path)])[0], problems) as source:
+        data = source.read(8_000_000)
+
+    assert len(data) > 2_700_000
+    assert problems.total == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_text_of_two_bytes_a_letter_is_read_as_utf_8(tmp_path: Path, encoding: str) -> None:
+    text = "ts,src,dst,name\r\n" + "1,10.0.0.5,192.0.2.7,bücher.example 日本 😀\r\n" * 9000
+    path = tmp_path / "exported.csv"
+    path.write_bytes(("\ufeff" + text).encode(encoding))
+
+    assert read_all(path, Problems()) == text.encode()
+
+
+def test_half_a_letter_at_the_end_is_no_failure(tmp_path: Path) -> None:
+    path = tmp_path / "cut"
+    path.write_bytes("\ufeffabc".encode("utf-16-le")[:-1])
+
+    assert read_all(path, Problems()).startswith(b"ab")
+
+
 def test_the_head_is_the_beginning_and_stays_to_be_read(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(CONTENT)
@@ -88,6 +117,34 @@ def test_folders_and_globs_give_each_file_once(tmp_path: Path) -> None:
     assert [item.path for item in found if item.path] == [
         tmp_path / name for name in ("a.log", "b.log", "deep/c.log")
     ]
+
+
+def test_links_to_folders_are_followed_and_no_folder_is_read_twice(tmp_path: Path) -> None:
+    logs, spool = tmp_path / "logs", tmp_path / "spool"
+    for folder in (logs, spool):
+        folder.mkdir()
+        (folder / "conn.log").write_text("x")
+    (logs / "current").symlink_to(spool)
+    (spool / "around").symlink_to(logs)
+    (logs / "gone").symlink_to(tmp_path / "nowhere")
+
+    assert [item.label for item in expand([str(logs)])] == [
+        f"{logs}/conn.log",
+        f"{logs}/current/conn.log",
+    ]
+
+
+def test_an_empty_path_is_not_the_folder_one_stands_in() -> None:
+    with pytest.raises(DataError, match="a path is empty"):
+        expand(["", "x"])
+
+
+def test_a_folder_that_is_closed_to_us_is_told_when_it_is_opened(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+
+    with pytest.raises(PermissionMissingError, match="closed: not readable by this user"):
+        Source(Input(closed, 0), Problems())
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -201,16 +201,16 @@ def _tell(found: Hunt) -> None:
         for example in account.problems.examples:
             if example not in said:
                 click.echo(f"  {clean(example)}", err=True)
-    for label in found.unknown[:SHOWN_UNKNOWN]:
-        click.echo(f"{clean(label)}: in no format known here (--format NAME forces one)", err=True)
+    for label, what in list(found.unknown.items())[:SHOWN_UNKNOWN]:
+        click.echo(f"{clean(label)}: {what}", err=True)
     if len(found.unknown) > SHOWN_UNKNOWN:
         more = count(len(found.unknown) - SHOWN_UNKNOWN)
-        click.echo(f"{more} more files are in no format known here", err=True)
+        click.echo(f"{more} more files are in no format that is read", err=True)
+    kept = f"the newest {count(collector.kept_check_ins)} of a pair are kept"
     for dropped, what in (
         (
             collector.dropped_check_ins,
-            "oldest check-ins of very long series were left out:"
-            f" the newest {count(collector.kept_check_ins)} of a pair are kept",
+            f"oldest check-ins of very long series were left out: {kept}",
         ),
         (collector.names.dropped, "names were left out: too many"),
         (collector.names.unplaced, "names were left out: their connections are not in the input"),
@@ -244,6 +244,8 @@ def _tell_covered(found: Hunt) -> None:
 
 def _exit_code(found: Hunt, paths: Sequence[str], fail_on: str | None) -> int:
     """Return how the command ends; files of a folder may be anything, named ones may not."""
+    from beacon_detect.hunt.run import UNREADABLE
+
     if found.interrupted:
         return ExitCode.INTERRUPTED
     if fail_on is not None:
@@ -252,6 +254,8 @@ def _exit_code(found: Hunt, paths: Sequence[str], fail_on: str | None) -> int:
             return ExitCode.FOUND
     named = {str(Path(path)) for path in paths} | {"standard input"}
     unusable = not named.isdisjoint(found.unknown) or (found.unknown and not found.files)
+    if any(a.format == UNREADABLE and a.label in named for a in found.files):
+        return ExitCode.PERMISSION
     broken = any(account.problems.total for account in found.files)
     if unusable or (broken and not found.collector.records):
         return ExitCode.DATA

@@ -41,6 +41,7 @@ class ProgressLine:
 
     def tell(self, text: str) -> None:
         """Say something that stays, once; also where no progress is shown."""
+        text = clean(text)
         if text not in self._told:
             self._told.add(text)
             sys.stderr.write(f"\r{CLEAR}{text}\n" if self._shown else f"{text}\n")

@@ -24,7 +24,7 @@ from beacon_detect.hunt.collector import Collector
 from beacon_detect.hunt.groups import name_codes
 from beacon_detect.hunt.ranking import directions
 from beacon_detect.hunt.risk import Candidates, weigh
-from beacon_detect.hunt.run import read_inputs
+from beacon_detect.hunt.run import read_inputs, tell_unread
 from beacon_detect.records import SECOND, pack_address, protocol_name
 
 if TYPE_CHECKING:
@@ -95,11 +95,10 @@ def explain_in_files(
         The input has no such pair, or more than one.
     """
     collector = Collector(options.since_ns, options.until_ns)
-    _, unknown, interrupted = read_inputs(paths, options, collector, progress)
+    files, unknown, interrupted = read_inputs(paths, options, collector, progress)
     if interrupted:
         raise KeyboardInterrupt
-    for label in unknown:
-        options.tell(f"{label}: in no format known here")
+    tell_unread(files, unknown, options.tell)
     collector.finish()
     if not collector.records:
         raise DataError(

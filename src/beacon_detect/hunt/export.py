@@ -77,7 +77,7 @@ def hunt_object(hunt: Hunt, rows: Iterable[Row]) -> dict[str, Any]:
             }
             for account in hunt.files
         ],
-        "unknown_files": hunt.unknown,
+        "unknown_files": list(hunt.unknown),
         "pairs": [row_object(rank, row) for rank, row in enumerate(rows, 1)],
     }
 

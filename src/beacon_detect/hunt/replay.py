@@ -16,7 +16,7 @@ import numpy as np
 
 from beacon_detect.errors import BeaconError, DataError, PermissionMissingError, UnreachableError
 from beacon_detect.hunt.names import Names, packed
-from beacon_detect.hunt.run import read_inputs
+from beacon_detect.hunt.run import read_inputs, tell_unread
 from beacon_detect.records import SECOND, Kind, pair_ids, record_schema
 from beacon_detect.wire import ARROW_CONTENT_TYPE, BatchHeader, encode_batch
 
@@ -146,7 +146,8 @@ def record(
         A path does not exist, or there are too many records.
     """
     recording = Recording()
-    read_inputs(paths, options, recording, progress)
+    files, unknown, _ = read_inputs(paths, options, recording, progress)
+    tell_unread(files, unknown, options.tell)
     return recording
 
 

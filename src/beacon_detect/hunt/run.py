@@ -13,13 +13,14 @@ from beacon_detect.analysis import MIN_CHECK_INS, Settings
 from beacon_detect.analysis.compiled_cache import is_compiled, load_compiled
 from beacon_detect.analysis.engine import EVENTS_PER_SERIES, SMALL_BATCH
 from beacon_detect.context import ContextSettings
-from beacon_detect.errors import DataError
+from beacon_detect.errors import BeaconError, DataError, PermissionMissingError
 from beacon_detect.hunt.collector import Collector
 from beacon_detect.hunt.interrupts import Interrupts
 from beacon_detect.hunt.ranking import INTERNAL, Row, rank, score
 from beacon_detect.readers import READERS, reader_named, recognise
 from beacon_detect.readers.base import Problems, ReadOptions
 from beacon_detect.readers.inputs import Source, expand
+from beacon_detect.readers.strangers import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,6 +71,10 @@ class HuntOptions:
     """Takes a sentence for the user about a wait."""
 
 
+UNREADABLE = "not read"
+"""Format of an input that could not be opened."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileAccount:
     """What became of one input."""
@@ -86,8 +91,8 @@ class Hunt:
 
     rows: list[Row]
     files: list[FileAccount]
-    unknown: list[str]
-    """Inputs in no format we know."""
+    unknown: dict[str, str]
+    """Inputs in no format we know, and what they are instead, in words."""
     interrupted: bool
     collector: Collector
     scored: int
@@ -194,19 +199,24 @@ def _await_compiler(
 
 def read_inputs(
     paths: Sequence[str], options: HuntOptions, taker: Taker, progress: Progress | None = None
-) -> tuple[list[FileAccount], list[str], bool]:
+) -> tuple[list[FileAccount], dict[str, str], bool]:
     """Read every input into ``taker``; return the accounts, what is unknown, and if interrupted.
+
+    Of several inputs those that cannot be opened are counted, and the others read.
 
     Raises
     ------
     DataError
         As for :func:`hunt`.
+    PermissionMissingError
+        No input could be opened, and the first for want of a permission.
     """
     forced = _forced(options.format)
     reading = ReadOptions(options.columns)
     inputs = expand(paths)
     files: list[FileAccount] = []
-    unknown: list[str] = []
+    unknown: dict[str, str] = {}
+    closed: list[BeaconError] = []
     total = sum(item.size for item in inputs)
     before = 0
     for item in inputs:
@@ -215,11 +225,33 @@ def read_inputs(
         except KeyboardInterrupt:
             return files, unknown, True
         before += item.size
-        if account is None:
-            unknown.append(item.label)
+        if isinstance(account, str):
+            unknown[item.label] = account
+        elif isinstance(account, BeaconError):
+            closed.append(account)
+            files.append(_closed(item, account))
         else:
             files.append(account)
+    if closed and len(closed) == len(inputs):
+        raise closed[0]
     return files, unknown, False
+
+
+def tell_unread(
+    files: Sequence[FileAccount], unknown: Mapping[str, str], tell: Callable[[str], None]
+) -> None:
+    """Tell of every input that was not read, and why, where no list of them is shown."""
+    for label, what in unknown.items():
+        tell(f"{label}: {what}")
+    for account in files:
+        if account.format == UNREADABLE:
+            tell(f"{account.label}: {', '.join(account.problems.counts)}")
+
+
+def _closed(item: Input, error: BeaconError) -> FileAccount:
+    problems = Problems()
+    problems.note(error.message.removeprefix(f"{item.label}: "), item.label)
+    return FileAccount(item.label, UNREADABLE, 0, problems)
 
 
 def _forced(name: str) -> Reader | None:
@@ -238,18 +270,22 @@ def _read(
     options: ReadOptions,
     taker: Taker,
     report: tuple[int, int, Progress | None],
-) -> FileAccount | None:
-    """Read one input; None when nobody knows its format."""
+) -> FileAccount | BeaconError | str:
+    """Read one input; return what it is when nobody reads that, or why it cannot be opened."""
     before, total, progress = report
     problems = Problems()
-    with Source(item, problems) as source:
+    try:
+        opened = Source(item, problems)
+    except (DataError, PermissionMissingError) as error:
+        return error
+    with opened as source:
         if not source.head:
             return FileAccount(item.label, "empty", 0, problems)
         reader = forced or recognise(source.head)
         if reader is None and options.columns:
             reader = reader_named("csv")
         if reader is None:
-            return None
+            return told(source.head)
         at_first = taker.records
         for chunk in reader.read(source, problems, options):
             taker.add(chunk)

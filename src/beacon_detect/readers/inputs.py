@@ -1,16 +1,18 @@
 """Paths, globs and standard input as streams of decompressed bytes with a progress count.
 
-Compression is recognised by its magic number, never by the file's name. A
-damaged or cut compressed file gives what could be decompressed and one counted
-problem. Limit: archives with several members (tar, zip) are not opened.
+Compression and UTF-16 are recognised by the first bytes, never by the file's
+name. A damaged or cut compressed file gives what could be decompressed and one
+counted problem. Limit: archives with several members (tar, zip) are not opened.
 """
 
 from __future__ import annotations
 
 import bz2
+import codecs
 import glob
 import gzip
 import lzma
+import os
 import sys
 import zlib
 from dataclasses import dataclass
@@ -20,13 +22,15 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 from beacon_detect.errors import DataError, PermissionMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from beacon_detect.readers.base import Problems
 
 MAGIC_BYTES = 6
 HEAD_BYTES = 65_536
 """What a reader sees to recognise its format."""
+_ZSTANDARD_BYTES = 1 << 17
+"""Asked for at once: what Arrow has decompressed of a request is lost when the file ends within it."""
 _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
@@ -89,10 +93,31 @@ class _Zstandard:
         self._stream = pa.CompressedInputStream(self._file, "zstd")
 
     def read1(self, size: int = -1, /) -> bytes:
-        return bytes(self._stream.read(size))
+        return bytes(self._stream.read(min(size, _ZSTANDARD_BYTES)))
 
     def close(self) -> None:
         self._stream.close()
+
+
+class _Utf16:
+    """Text of two bytes a letter, as Windows writes it, in UTF-8."""
+
+    def __init__(self, raw: _Counted) -> None:
+        self._raw = raw
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+
+    def read1(self, size: int = -1, /) -> bytes:
+        text = ""
+        while not text:
+            # Two bytes become three at most.
+            data = self._raw.read(max(size // 2, 2))
+            text = self._decoder.decode(data, final=not data)
+            if not data:
+                break
+        return text.encode("utf-8", "replace")
+
+    def close(self) -> None:
+        pass
 
 
 def _decompressor(magic: bytes, raw: _Counted) -> _Stream | None:
@@ -105,6 +130,8 @@ def _decompressor(magic: bytes, raw: _Counted) -> _Stream | None:
         return bz2.BZ2File(stream)
     if magic.startswith(b"\xfd7zXZ\x00"):
         return lzma.LZMAFile(stream)
+    if magic.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _Utf16(raw)
     return None
 
 
@@ -132,7 +159,7 @@ class Source:
         self._problems = problems
         try:
             raw = sys.stdin.buffer if item.path is None else item.path.open("rb")
-        except PermissionError as error:
+        except (PermissionError, IsADirectoryError) as error:
             raise PermissionMissingError(f"{item.label}: not readable by this user") from error
         except OSError as error:
             raise DataError(f"{item.label}: {error.strerror or error}") from error
@@ -210,9 +237,11 @@ def expand(paths: Iterable[str]) -> list[Input]:
 
 
 def _files(text: str) -> list[Path]:
+    if not text:
+        raise DataError("a path is empty", hint="is a variable of the command not set?")
     path = Path(text)
     if path.is_dir():
-        files = sorted(item for item in path.rglob("*") if item.is_file())
+        files = sorted(_inside(path))
         if not files:
             raise DataError(f"{text}: the folder holds no file")
         return files
@@ -224,3 +253,25 @@ def _files(text: str) -> list[Path]:
     if not files:
         raise DataError(f"{text}: no such file", hint="check the path; patterns need a match")
     return files
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and those below it, and folders that cannot be looked into.
+
+    Links to folders are followed (Zeek's ``current`` is one), each folder once.
+    """
+    seen: set[tuple[int, int]] = set()
+    closed: list[Path] = []
+    for name, folders, files in os.walk(
+        folder, followlinks=True, onerror=lambda error: closed.append(Path(error.filename))
+    ):
+        try:
+            status = Path(name).stat()
+        except OSError:  # removed while we look
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        yield from (path for path in (Path(name, file) for file in files) if path.is_file())
+    yield from closed

@@ -94,7 +94,7 @@ def test_an_empty_hunt_has_a_page_too(tmp_path: Path) -> None:
     text = render(hunt([str(tmp_path)], HuntOptions()), [], NOW)
 
     assert "no connection in the input." in text
-    assert "in no known format" in text
+    assert "b: in no format known here" in text
 
 
 def test_a_report_is_replaced_as_a_whole(found: Hunt, tmp_path: Path) -> None:

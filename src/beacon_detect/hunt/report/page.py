@@ -291,7 +291,7 @@ def _inputs(found: Hunt) -> str:
         for account in found.files
     )
     unknown = (
-        f"<p class=note>Not read, in no known format: {escape(', '.join(found.unknown))}.</p>"
+        f"<p class=note>Not read: {escape('; '.join(f'{label}: {what}' for label, what in found.unknown.items()))}.</p>"
         if found.unknown
         else ""
     )
