@@ -138,3 +138,11 @@ def test_what_is_written_is_read(read: Callable, rows: list[tuple]) -> None:
 @given(junk=st.binary(max_size=400))
 def test_any_bytes_after_the_header_are_rows_or_problems(read: Callable, junk: bytes) -> None:
     assert read(HEADER.encode() + junk).reader == "csv"
+
+
+def test_a_forced_file_without_text_is_named_without_its_bytes(read: Callable) -> None:
+    with pytest.raises(DataError, match="no column for ts, src, dst") as refused:
+        read(bytes(range(256)) * 9, form="csv")
+
+    assert str(refused.value).replace("\n  hint", "").isprintable()
+    assert len(refused.value.message) < 600

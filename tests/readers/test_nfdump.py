@@ -104,7 +104,23 @@ def test_what_the_program_prints_is_read(
     assert reading.problems.counts == {"nfdump failed: oops": 1}
 
 
-def test_other_binary_files_are_not_taken() -> None:
+def test_a_file_that_the_program_reads_nothing_of_says_why(
+    read: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "bin" / "nfdump"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'No matching flows'\necho 'Short read' >&2\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/bin:/usr/bin")
+    reading = read(b"\xa5\x0c\2\0" + bytes(200))
+
+    assert (reading.rows, reading.problems.counts) == ([], {"nfdump failed: Short read": 1})
+
+
+def test_other_binary_files_are_not_taken(read: Callable) -> None:
+    assert read(b"no file of nfdump", form="nfdump").problems.counts == {
+        "no file of nfdump's: its first bytes say otherwise": 1
+    }
     assert not NfdumpReader().matches(b"\x0c\xa5\x99\x99" + bytes(100))
 
 

@@ -88,3 +88,10 @@ def test_names_of_a_log_without_addresses_carry_their_uid_only(read: Callable) -
     assert [(n["dst_port"], n["name"]) for n in reading.names] == [(0, "c2.example.com")]
     assert reading.names[0]["connection_id"] == conn["connection_id"] != 0
     assert reading.problems.counts == {"no uid": 1}
+
+
+def test_lines_that_are_no_objects_are_not_counted_as_rows_of_another_log(read: Callable) -> None:
+    reading = read('no object\n{"ts": 1, "other": 2}\nnor this\n', form="zeek-json")
+
+    assert reading.problems.counts == {"no JSON object": 2}
+    assert sum(reading.problems.useless.values()) == 1

@@ -72,6 +72,8 @@ REQUIRED = ("ts", "src", "dst")
 _UNITS = {"flowduration": 1e-6, "flowdurationmilliseconds": 1e-3, "durationms": 1e-3,
           "eventduration": 1e-9}  # fmt: skip
 """Seconds of one unit of a duration: CICFlowMeter's, IPFIX's, and the Elastic Common Schema's."""
+_SHOWN = 400
+"""Letters of a header that a message shows."""
 _DELIMITERS = (",", "\t", ";", "|")
 _HEADER_LINES = 10
 """A header may come behind comments and empty lines, but not later than this."""
@@ -192,15 +194,22 @@ def _checked(names: list[str], options: ReadOptions, label: str) -> dict[str, st
         if theirs not in names:
             raise DataError(
                 f"{label}: no column {theirs!r} (for {ours})",
-                hint=f"the columns are: {', '.join(names)}",
+                hint=f"the columns are: {_shown(names)}",
             )
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
         raise DataError(
-            f"{label}: no column for {', '.join(missing)} among {', '.join(names)}",
-            hint=f"say which it is, for example --map {missing[0]}={names[0]}",
+            f"{label}: no column for {', '.join(missing)} among {_shown(names)}",
+            hint=f"say which it is, for example --map {missing[0]}={_shown(names[:1])}",
         )
     return columns
+
+
+def _shown(names: list[str]) -> str:
+    """Return the names for a message; a forced file may be anything, and no line of text."""
+    text = ", ".join(names)
+    plain = "".join(letter if letter.isprintable() else "?" for letter in text[:_SHOWN])
+    return plain + ("…" if len(text) > _SHOWN else "")
 
 
 def _chunk(

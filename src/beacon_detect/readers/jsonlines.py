@@ -32,6 +32,9 @@ WARM_BYTES = 8 << 20
 COLD_BYTES = 32 << 20
 """The same where it must first be compiled, which takes a fifth of a second."""
 
+NO_OBJECT = "no JSON object"
+"""Why a line of a JSON log is not used."""
+
 
 class Block(Protocol):
     """Lines of a file, not always all of them."""
@@ -399,7 +402,7 @@ def _careful(block: Block, schema: pa.Schema, label: str, problems: Problems) ->
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            problems.note("no JSON object", f"{label}:{number}")
+            problems.note(NO_OBJECT, f"{label}:{number}")
             continue
         rows.append({field.name: _coerce(value.get(field.name), field.type) for field in schema})
         lines.append(number)

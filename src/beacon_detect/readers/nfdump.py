@@ -52,6 +52,8 @@ _CSV_SPELLINGS = {
     "inpackets": "ipkt", "inbytes": "ibyt", "outpackets": "opkt", "outbytes": "obyt",
 }  # fmt: skip
 """Columns of nfdump 1.7's other CSV -> those of the long one."""
+_NOTHING = b"Nomatchingflows"
+"""What nfdump prints instead of flows, without its spaces."""
 _FORMAT = "fmt:%tsr,%ter,%sa,%da,%sp,%dp,%pr,%flg,%ipkt,%ibyt,%opkt,%obyt"
 
 
@@ -252,6 +254,9 @@ class NfdumpReader:
 
     def read(self, source: Source, problems: Problems, options: ReadOptions) -> Iterator[Chunk]:
         """Yield connections from what nfdump prints."""
+        if not self.matches(source.head):
+            problems.note("no file of nfdump's: its first bytes say otherwise", source.label)
+            return
         program = shutil.which("nfdump")
         if program is None:
             problems.note("reading it needs the program nfdump, which is not installed", source.label)  # fmt: skip
@@ -265,18 +270,24 @@ class NfdumpReader:
             path = _plain_file(source, copy)
             command = [program, "-q", "-6", "-r", path, "-o", _FORMAT]
             environment = {**os.environ, "TZ": "UTC"}
+            read = False
             with subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=complaints, env=environment
             ) as running:
                 printed = _Printed(running.stdout)
                 for block in line_blocks(printed, problems):
                     # nfdump pads its columns with spaces.
-                    data = LineBlock(block.data.replace(b" ", b""), block.first_line)
+                    text = block.data.replace(b" ", b"")
+                    if text.startswith(_NOTHING):
+                        continue
+                    read = True
+                    data = LineBlock(text, block.first_line)
                     rows = delimited.parse_block(data, layout, source.label, problems)
                     yield from pieces.chunks(_with_duration(rows.table), rows.lines)
-            if running.returncode:
-                complaints.seek(0)
-                said = complaints.read(200).decode("utf-8", "replace").strip()
+            complaints.seek(0)
+            said = " ".join(complaints.read(200).decode("utf-8", "replace").split())
+            # Of a file that is cut it reads nothing, says why, and ends as if all were well.
+            if running.returncode or (said and not read):
                 problems.note(f"nfdump failed: {said}", source.label)
 
 

@@ -60,7 +60,10 @@ class ZeekJsonReader:
         objects_of = jsonlines.ObjectParser(shape.schema(), source.label, problems)
         for block in line_blocks(source, problems):
             if not shape.kinds:
-                problems.leave(OTHER_ROWS.format("JSON"), len(block.line_numbers()))
+                objects = sum(line.lstrip().startswith(b"{") for line in block.data.splitlines())
+                problems.leave(OTHER_ROWS.format("JSON"), objects)
+                others = len(block.line_numbers()) - objects
+                problems.note(jsonlines.NO_OBJECT, f"{source.label}:{block.first_line}", others)
                 continue
             yield from shape.chunks(objects_of.parse(block), parser, problems)
 
