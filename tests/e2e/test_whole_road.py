@@ -71,7 +71,11 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         alerting = {
             "syslog": {"enabled": True, "socket_path": str(got.syslog_path)},
             "file": {"enabled": True, "path": str(folder / "alerts.json")},
-            "webhook": {"enabled": True, "url": f"http://127.0.0.1:{got.webhook_port}/hook"},
+            "webhook": {
+                "enabled": True,
+                "url": f"http://127.0.0.1:{got.webhook_port}/hook",
+                "timeout": PATIENCE,  # an attempt cut short would be repeated
+            },
         }
         quiet = {"syslog_enabled": False, "file_enabled": False}
         host = System(folder / "host", own_port(), {"alerting": alerting})

@@ -48,7 +48,7 @@ class Bench:
         return worker
 
     def webhook(self, url: str, **settings: Any) -> DeliveryWorker:
-        values = {"retry_backoff": 0.05, **settings}
+        values = {"retry_backoff": 0.05, "timeout": PATIENCE, **settings}
         return self.start(CHANNELS["webhook"], Webhook(enabled=True, url=url, **values))
 
     def raise_alerts(self, *alerts: Alert, channel: str = "webhook") -> None:
@@ -141,7 +141,7 @@ def test_a_long_outage_is_logged_ever_more_rarely(bench: Bench, http_receiver: A
     http_receiver.answer = lambda _: Answer(500)
     told = alert()
     with capture_logs() as logged:
-        bench.webhook(http_receiver.url("/secret"), retries=10, retry_backoff=0.05, timeout=5.0)
+        bench.webhook(http_receiver.url("/secret"), retries=10)
         bench.raise_alerts(told)
         bench.tried(told, 5)
         bench.stop()
@@ -247,7 +247,7 @@ def test_new_settings_hold_at_once_and_end_the_waiting(
     told = alert()
     bench.raise_alerts(told)
     bench.tried(told, 1)
-    worker.configure(Webhook(enabled=True, url=http_receiver.url()))
+    worker.configure(Webhook(enabled=True, url=http_receiver.url(), timeout=PATIENCE))
 
     assert http_receiver.next().body.decode() == told.document
     assert bench.ends(told).attempts == 2
@@ -305,7 +305,7 @@ def test_a_delivered_alert_is_not_delivered_again_by_the_next_run(
 def test_a_receiver_that_hangs_does_not_hang_the_stop(bench: Bench, http_receiver: Any) -> None:
     hold = threading.Event()
     http_receiver.answer = lambda _: Answer(hold=hold)
-    worker = bench.webhook(http_receiver.url(), timeout=60.0)
+    worker = bench.webhook(http_receiver.url())
     told = alert()
     bench.raise_alerts(told)
     http_receiver.next()

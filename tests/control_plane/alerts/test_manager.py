@@ -38,6 +38,11 @@ def only(**channels: Any) -> Alerting:
     return Alerting(**off | channels)
 
 
+def webhook(receiver: Any) -> Webhook:
+    """Return settings that wait for the receiver: an attempt cut short would be repeated."""
+    return Webhook(enabled=True, url=receiver.url(), timeout=PATIENCE)
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = NOW
@@ -207,7 +212,7 @@ def test_an_alert_arrives_once_on_every_channel(
         only(
             syslog=Syslog(socket_path=str(socket_path)),
             file=AlertFile(path=str(path)),
-            webhook=Webhook(enabled=True, url=http_receiver.url()),
+            webhook=webhook(http_receiver),
         )
     )
     told = consider(manager, store, findings(3))
@@ -238,7 +243,7 @@ def test_a_receiver_that_does_not_answer_holds_up_no_other_channel(
         only(
             syslog=Syslog(socket_path=str(socket_path)),
             file=AlertFile(path=str(tmp_path / "alerts.json")),
-            webhook=Webhook(enabled=True, url=http_receiver.url(), timeout=60.0),
+            webhook=webhook(http_receiver),
         )
     )
     consider(manager, store, [finding(id="a")])
@@ -282,7 +287,7 @@ def test_the_status_names_what_fails_and_when_it_last_went_well(
     assert failing.last_error.startswith("http://127.0.0.1: cannot connect")
     assert (failing.pending, failing.delivered, failing.last_delivery) == (1, 0, 0)
 
-    manager.reconfigure(only(webhook=Webhook(enabled=True, url=http_receiver.url())), 0.7)
+    manager.reconfigure(only(webhook=webhook(http_receiver)), 0.7)
     eventually(lambda: status_of(manager, "webhook").delivered == 1)
     well = status_of(manager, "webhook")
     assert (well.pending, well.failed, well.last_error) == (0, 0, "")

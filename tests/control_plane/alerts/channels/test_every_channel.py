@@ -38,7 +38,7 @@ class Places:
         self.working: dict[str, Section] = {
             "syslog": Syslog(socket_path=str(folder / "log.sock")),
             "file": AlertFile(path=str(folder / "alerts.json")),
-            "webhook": Webhook(enabled=True, url=http.url()),
+            "webhook": Webhook(enabled=True, url=http.url(), timeout=PATIENCE),
         }
         self.missing: dict[str, Section] = {
             "syslog": Syslog(socket_path=str(folder / "none.sock")),

@@ -14,11 +14,19 @@ import pytest
 from alert_factory import alert
 from beacon_detect.config.schema import Syslog
 from beacon_detect.control_plane.alerts.channel import TemporaryFailureError
+from beacon_detect.control_plane.alerts.channels import syslog
 from beacon_detect.control_plane.alerts.channels.syslog import SPEC, SyslogChannel
 from beacon_detect.control_plane.alerts.message import SEVERITIES, Alert
 from beacon_detect.control_plane.alerts.rfc5424 import FACILITIES, SD_ID
 from patience import PATIENCE
 from rfc5424_reader import read_message, read_octet_counted
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a channel wait for the receiver's refusal however busy the machine is."""
+    monkeypatch.setattr(syslog, "_REFUSAL_WAIT", PATIENCE)
+    monkeypatch.setattr(syslog, "_CLOSE_WAIT", PATIENCE)
 
 
 def send(told: Alert, **settings: Any) -> None:
@@ -143,6 +151,7 @@ def test_a_full_queue_is_a_failure_after_the_timeout(
         fill()
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_port_where_nobody_listens_is_a_failure(transport: str, dead_port: int) -> None:
     with pytest.raises(
@@ -157,6 +166,7 @@ def test_a_name_that_does_not_resolve_is_a_failure(transport: str) -> None:
         send(alert(), transport=transport, host="bad..name")
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_server_that_resets_is_a_failure() -> None:
     """It took the connection and crashed without reading: nobody has the alert."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -169,7 +179,7 @@ def test_a_server_that_resets_is_a_failure() -> None:
         server = threading.Thread(target=crash)
         server.start()
         with pytest.raises(TemporaryFailureError, match=r"reset by peer|not connected|Broken pipe"):
-            send(alert(), transport="tcp", port=listener.getsockname()[1])
+            send(alert(), transport="tcp", port=listener.getsockname()[1], timeout=PATIENCE)
         server.join()
 
 

@@ -31,11 +31,13 @@ from beacon_detect.control_plane.alerts.channels.webhook import (
     parse_retry_after,
 )
 from beacon_detect.control_plane.alerts.message import Alert
+from patience import PATIENCE
 
 
-def post(told: Alert, url: str, **settings: Any) -> None:
+def post(told: Alert, url: str, *, timeout: float = PATIENCE, **settings: Any) -> None:
     # Unchecked: the channel keeps a secret even where the schema would let a bad URL through.
-    channel = WebhookChannel(Webhook.model_construct(enabled=True, url=url, **settings))
+    settings |= {"enabled": True, "url": url, "timeout": timeout}
+    channel = WebhookChannel(Webhook.model_construct(**settings))
     try:
         channel.deliver(told)
     finally:
@@ -185,7 +187,7 @@ def test_an_answer_that_is_not_http_is_a_failure(http_receiver: Any) -> None:
 def test_a_channel_delivers_again_after_a_failure(http_receiver: Any) -> None:
     answers = iter([answer(500), answer(200)])
     http_receiver.answer = lambda _: next(answers)
-    channel = WebhookChannel(Webhook(enabled=True, url=http_receiver.url()))
+    channel = WebhookChannel(Webhook(enabled=True, url=http_receiver.url(), timeout=PATIENCE))
     with pytest.raises(TemporaryFailureError):
         channel.deliver(alert())
     channel.deliver(alert())
@@ -227,7 +229,9 @@ def test_secrets_never_show_in_errors_or_logs(
     name = f"X-{SECRET} \n" if case == "bad header name" else "X-Token"
     value = f"Bearer\n{SECRET}" if case == "bad header" else f"Bearer {SECRET}"
 
-    error = failure(alert(), url, headers={name: value}, timeout=0.3 if case == "timeout" else 5.0)
+    error = failure(
+        alert(), url, headers={name: value}, timeout=0.3 if case == "timeout" else PATIENCE
+    )
     hold.set()
 
     assert (error is None) == (case == "ok")
