@@ -81,7 +81,8 @@ def test_connections_through_an_interface_are_counted_exactly(
     bench = Bench(program)
     start(ECHO_SERVER, "server").line()
     start(CLIENT_CODE.format(targets=[(SERVER, 31), (SERVER6, 30)]), "client").finish()
-    eventually(lambda: bench.counted().get("ended") == 61)
+    # An event is counted once it is in the ring.
+    eventually(lambda: bench.counted().get("events") == 122, "61 starts and ends")
 
     events = program.ring.read()
     ends = events[events["kind"] == EventKind.END]["value"]
@@ -179,7 +180,8 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for _ in range(3): s.sendto(bytes(4001), ("{SERVER}", 9))
 """
     start(code, "client").finish()
-    eventually(lambda: bench.counted().get("fragments") == 6)
+    eventually(lambda: bench.counted().get("fragments") == 6, "what follows the first ones")
+    eventually(lambda: bench.flow()["packets"].sum() == 3, "the first ones")
 
     value = bench.flow()
     assert value["bytes"].tolist() == [12_003, 0]
@@ -197,9 +199,12 @@ def test_truncated_frames_of_every_length_are_never_counted_as_a_flow(
         for length in range(14, len(frame)):
             wire.send(frame[:length])
         wire.send(frame)
-    eventually(lambda: bench.counted().get("opened") == 1)
+    # On two processors the whole frame may be counted before one of the others.
+    truncated = len(frame) - 14
+    eventually(lambda: bench.counted().get("unparsed", 0) >= truncated, "they are counted")
+    eventually(lambda: bench.counted().get("opened") == 1, "the whole frame is counted")
 
-    assert bench.counted()["unparsed"] == len(frame) - 14
+    assert bench.counted()["unparsed"] == truncated
     assert len(bench.flows()) == 1
 
 
@@ -255,7 +260,7 @@ def test_loopback_interfaces_are_counted_once(network: Wire, start: Callable[...
         bench = Bench(program)
         start(ECHO_SERVER, "client").line()
         start(CLIENT_CODE.format(targets=[("127.0.0.1", 3), ("::1", 2)]), "client").finish()
-        eventually(lambda: bench.counted().get("ended") == 5, "every connection ends")
+        eventually(lambda: bench.counted().get("events") == 10, "every connection ends")
         events = program.ring.read()
 
     ends = events[events["kind"] == EventKind.END]["value"]

@@ -298,6 +298,7 @@ def test_an_accepted_connection_that_fell_out_of_the_map_keeps_its_process(
 import socket
 with socket.create_connection(("{SERVER}", 8443)) as s:
     s.sendall(b"a"); s.recv(2)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
     print("open", flush=True)
     input()
     s.sendall(b"b"); s.recv(2)
@@ -306,7 +307,13 @@ with socket.create_connection(("{SERVER}", 8443)) as s:
     server.line()
     asking = start(client, "client", watched=False)
     asking.line()
-    time.sleep(0.1)  # for the delayed acknowledgement of what the client read
+
+    def sent() -> int:
+        value = bench.flow()
+        return int(value["packets"][int(value["opener"])])
+
+    # SYN, ACK, data, ACK: then nothing is under way, and the flow may be forgotten.
+    eventually(lambda: sent() == 4, "the client acknowledged what it read")
     bench.reset()
     asking.tell()
     asking.finish()
