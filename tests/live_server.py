@@ -66,7 +66,10 @@ class LiveServer:
         }
         for section, values in settings.items():
             tree[section] = {**tree.get(section, {}), **values}
-        self.config.write_text(yaml.safe_dump(tree), "utf-8")
+        # At once: a server that reloads meanwhile must not read half of it.
+        draft = self.config.with_suffix(".draft")
+        draft.write_text(yaml.safe_dump(tree), "utf-8")
+        draft.replace(self.config)
 
     def spawn(self, **environment: str) -> subprocess.Popen[bytes]:
         """Start the process without waiting for it to answer."""
@@ -106,7 +109,8 @@ class LiveServer:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the log events called ``name``."""
-        lines = (line for line in self.text().splitlines() if line.startswith("{"))
+        # The last piece is empty, or a line that is still being written.
+        lines = (line for line in self.text().split("\n")[:-1] if line.startswith("{"))
         return [event for line in lines if (event := json.loads(line))["event"] == name]
 
     def send_signal(self, number: signal.Signals) -> None:

@@ -40,6 +40,15 @@ class Pty:
                 self.seen += os.read(self.terminal, 65536)
         return self.seen
 
+    def ended(self) -> int:
+        """Read until the process ends, so that it never waits for room; return its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while (code := self.child.poll()) is None:
+            assert time.monotonic() < deadline, self.seen[-3000:]
+            if select.select([self.terminal], [], [], 0.02)[0]:
+                self.seen += os.read(self.terminal, 65536)
+        return code
+
     def drain(self) -> bytes:
         """Read what is still on its way."""
         while select.select([self.terminal], [], [], 0.3)[0]:

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 def test_without_a_control_plane_the_command_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], closed_port: int
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_text("ts,src,dst\n1700000000,10.0.0.5,192.0.2.7\n")
 
-    assert run(["--port", "9", "replay", str(path), "--now"]) == ExitCode.UNREACHABLE
+    words = ["--host", "127.0.0.1", "--port", str(closed_port), "replay", str(path), "--now"]
+    assert run(words) == ExitCode.UNREACHABLE
     assert "no control plane can be reached" in capsys.readouterr().err
 
 

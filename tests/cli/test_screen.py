@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from patience import PATIENCE, eventually
+from patience import eventually
 from terminal import ENTER, LEAVE, assert_given_back, on_a_terminal
 
 SCRIPT = """
@@ -31,7 +31,7 @@ def test_keys_leave_no_trace_and_q_ends_it() -> None:
         os.write(tty.terminal, b"q")
         tty.read(b"quit")
 
-        assert tty.child.wait(PATIENCE) == 0
+        assert tty.ended() == 0
         assert b"zz" not in tty.drain()
         assert_given_back(tty)
 
@@ -41,7 +41,7 @@ def test_what_does_not_fit_is_left_away() -> None:
         seen = tty.read(b"late")
 
         assert seen[: seen.index(LEAVE) if LEAVE in seen else None].count(b"x" * 300) == 22
-        assert tty.child.wait(PATIENCE) == 0
+        assert tty.ended() == 0
         assert_given_back(tty)
 
 
@@ -57,7 +57,7 @@ def test_a_signal_gives_the_terminal_back(number: signal.Signals, code: int | No
     with on_a_terminal("-c", SCRIPT, "600", "end") as tty:
         tty.read(b"second")
         tty.child.send_signal(number)
-        ended = tty.child.wait(PATIENCE)
+        ended = tty.ended()
 
         assert code is None or ended == code
         assert_given_back(tty)
@@ -67,7 +67,7 @@ def test_an_exception_gives_the_terminal_back() -> None:
     with on_a_terminal("-c", SCRIPT, "0", "fail") as tty:
         tty.read(b"broken")
 
-        assert tty.child.wait(PATIENCE) == 1
+        assert tty.ended() == 1
         assert_given_back(tty)
 
 
@@ -82,5 +82,5 @@ def test_ctrl_z_gives_the_terminal_back_and_takes_it_again() -> None:
         eventually(lambda: tty.drain().count(ENTER) == 2, "the screen is taken again")
         os.write(tty.terminal, b"q")
 
-        assert tty.child.wait(PATIENCE) == 0
+        assert tty.ended() == 0
         assert_given_back(tty)

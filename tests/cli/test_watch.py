@@ -215,7 +215,7 @@ def test_without_a_terminal_it_prints_one_plain_report_an_interval(api: Any) -> 
 def test_a_control_plane_that_goes_away_is_said_and_asked_again(api: Any) -> None:
     with started(api.port) as child:
         read_until(child, "implantd")
-        api.status, api.problem = 503, {"detail": "stopping"}
+        api.problem, api.status = {"detail": "stopping"}, 503
         read_until(child, "OFFLINE")
         api.status = 200
         read_until(child, "LIVE")
@@ -260,7 +260,7 @@ def test_on_a_terminal_it_leaves_the_terminal_as_it_was(api: Any, end: bytes) ->
         assert b"\x1b[1;31m" in seen
         os.write(tty.terminal, end)
 
-        assert tty.child.wait(PATIENCE) == 0
+        assert tty.ended() == 0
         assert_given_back(tty)
         assert tty.seen.endswith(LEAVE)
 
@@ -271,7 +271,7 @@ def test_a_dumb_terminal_gets_plain_reports(api: Any) -> None:
         tty.read(b"implantd")
         os.write(tty.terminal, b"\x03")
 
-        assert tty.child.wait(PATIENCE) == 0
+        assert tty.ended() == 0
         assert b"\x1b" not in tty.drain()
 
 
@@ -279,6 +279,6 @@ def test_a_wrong_token_is_told_before_the_terminal_is_taken(api: Any) -> None:
     api.token = "right"
     command = ["-m", "beacon_detect", "--host", "127.0.0.1", "--port", str(api.port)]
     with on_a_terminal(*command, "watch") as tty:
-        assert tty.child.wait(PATIENCE) == ExitCode.PERMISSION
+        assert tty.ended() == ExitCode.PERMISSION
         assert ENTER not in tty.drain()
         assert b"--token-file" in tty.seen

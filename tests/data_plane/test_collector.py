@@ -50,7 +50,8 @@ class Sensor:
 
     def said(self) -> list[dict[str, Any]]:
         """Return the log's entries; other lines as ``{"event": line}``."""
-        lines = self.log.read_text("utf-8").splitlines()
+        # The last piece is empty, or a line that is still being written.
+        lines = self.log.read_text("utf-8", "replace").split("\n")[:-1]
         return [json.loads(x) if x.startswith("{") else {"event": x} for x in lines]
 
     def says(self, start: str) -> dict[str, Any] | None:

@@ -147,7 +147,10 @@ def test_a_documented_command_works(
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
         )
-    text = (tmp_path / "output").read_text
+
+    def text() -> str:
+        return (tmp_path / "output").read_text("utf-8", "replace")
+
     if runs_on:
         eventually(lambda: _RUNS.search(text()) or child.poll() is not None, "it runs")
         assert child.poll() is None, f"{page}: {command}: ended by itself: {text()}"

@@ -20,6 +20,7 @@ from beacon_detect.readers.base import Chunk
 from beacon_detect.readers.columns import name_table
 from beacon_detect.records import SECOND, Kind, Outcome, pack_address, record_schema
 from beacon_detect.wire import HEADER_KEY
+from ports import own_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,7 +133,8 @@ def test_a_refusal_is_told(plane: tuple, make_chunk: Callable, status: int, erro
 
 
 def test_nobody_there_is_told(make_chunk: Callable) -> None:
-    with Sender("http://127.0.0.1:9/api/v1", "") as sender, pytest.raises(UnreachableError):
+    nowhere = f"http://127.0.0.1:{own_port()}/api/v1"
+    with Sender(nowhere, "") as sender, pytest.raises(UnreachableError):
         sender.send(make_chunk([1]).records)
 
 

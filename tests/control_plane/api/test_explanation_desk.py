@@ -9,8 +9,7 @@ import pytest
 
 from beacon_detect.control_plane.api.explanation_desk import AT_ONCE, WAITING, ExplanationDesk
 from beacon_detect.control_plane.api.problems import ProblemError
-
-PATIENCE = 30
+from patience import PATIENCE
 
 
 def test_a_few_run_at_once_and_never_in_the_loops_own_thread() -> None:

@@ -32,6 +32,7 @@ from beacon_detect.control_plane.storage.alert_store import (
 )
 from beacon_detect.control_plane.storage.store import Store
 from beacon_detect.records import SECOND
+from patience import PATIENCE
 
 DAY = 24 * HOUR
 
@@ -44,7 +45,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def do(store: Store, work: Callable[[Any], Any]) -> Any:
-    return store.transact(work).result(20)
+    return store.transact(work).result(PATIENCE)
 
 
 def insert(store: Store, *alerts: Alert, channels: tuple[str, ...] = ("file", "syslog")) -> None:

@@ -15,6 +15,7 @@ import pytest
 from beacon_detect.control_plane.storage import database as database_module
 from beacon_detect.control_plane.storage.database import Database, DatabaseDownError
 from beacon_detect.control_plane.storage.store import Store
+from patience import PATIENCE
 from records_factory import make_header, make_records
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def test_closing_waits_for_readers(database: Database) -> None:
     reading = threading.Event()
     reader = threading.Thread(target=read)
     reader.start()
-    assert reading.wait(10)
+    assert reading.wait(PATIENCE)
     database.close()
     closed = time.monotonic()
     reader.join()

@@ -11,6 +11,7 @@ import pytest
 from beacon_detect.control_plane.storage import maintenance, segments
 from beacon_detect.control_plane.storage.maintenance import QUIET_NS, Maintained
 from beacon_detect.records import SECOND
+from patience import PATIENCE
 from records_factory import make_header, make_records
 
 if TYPE_CHECKING:
@@ -76,13 +77,13 @@ def test_batches_come_in_while_an_hour_is_written(
     def slow_write(*arguments: object) -> object:
         segment = write(*arguments)  # type: ignore[arg-type]
         writing.set()
-        assert go_on.wait(30)
+        assert go_on.wait(PATIENCE)
         return segment
 
     monkeypatch.setattr(maintenance.segments, "write", slow_write)
     upkeep = threading.Thread(target=store.maintain, args=(time.time_ns() + HOUR, LONG))
     upkeep.start()
-    assert writing.wait(30)
+    assert writing.wait(PATIENCE)
     # Of the very hour that is being rolled: they must not be deleted with its rows.
     assert store.append(make_header(), make_records(4, interval=1.0)).result().records == 4
     go_on.set()
