@@ -21,6 +21,8 @@ SPELLINGS: list[Callable[[dict[str, Any]], str]] = [
     lambda row: jsonl(nested(row)),
     lambda row: jsonl(row | {"ts": "2022-06-12T21:59:58.444458Z"}),
     lambda row: jsonl(row | {"_path": "conn"}),
+    lambda row: tsv("conn", row | {"ts": "2022-06-12T21:59:58.444458Z"}),
+    lambda row: tsv("conn", row | {"ts": "2022-06-12T23:59:58.444458+0200"}),
 ]
 
 

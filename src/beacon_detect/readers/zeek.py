@@ -9,6 +9,7 @@ with the columns in Zeek's own order.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from beacon_detect.readers.delimited import Layout, parse_block
@@ -25,6 +26,7 @@ OTHER_ROWS = "rows of a log without connections ({})"
 _HEADLESS = re.compile(
     rb"\d{9,10}(\.\d+)?\tC[0-9A-Za-z]{8,}\t[0-9A-Fa-f:.]+\t\d+\t[0-9A-Fa-f:.]+\t\d+\t(tcp|udp|icmp)\t"
 )
+_DATE = re.compile(rb"\d{4}-\d\d-\d\d[T ]")
 _CONN_COLUMNS = (
     "ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration",
     "orig_bytes", "resp_bytes", "conn_state", "local_orig", "local_resp", "missed_bytes", "history",
@@ -82,6 +84,9 @@ class _Header:
         self.log: Log | None = None
         self._separator = "\t"
         self._nulls = set(NULLS)
+        self._names: list[str] = []
+        self._fresh = False
+        """Whether the layout has no row yet."""
 
     def split(self, block: LineBlock) -> Iterator[LineBlock]:
         """Take the header lines out of a block; yield what is between them, in order."""
@@ -99,6 +104,9 @@ class _Header:
             if not part.isspace():
                 if not self.path and self.layout is None and _HEADLESS.match(part):
                     self._take_for_conn(part.partition(b"\n")[0].count(b"\t") + 1)
+                if self._fresh:
+                    self._fresh = False
+                    self._look_at_time(part.partition(b"\n")[0])
                 yield LineBlock(part, line)
             if end < len(data):
                 line += part.count(b"\n")
@@ -123,6 +131,7 @@ class _Header:
     def _fields(self, values: list[str]) -> None:
         names = [f"{v}#{i}" if v in values[:i] else v for i, v in enumerate(values)]
         self.log = log_of(self.path, set(names))
+        self._names, self._fresh = names, True
         wanted = WANTED[self.log.kind] if self.log else ()
         types = {name: TYPES[name] for name in wanted if name in names}
         self.layout = (
@@ -130,6 +139,15 @@ class _Header:
             if types
             else None
         )
+
+    def _look_at_time(self, row: bytes) -> None:
+        """Take the times for text where the first row has a date (``zeek-cut -d`` writes them)."""
+        if self.layout is None or "ts" not in self.layout.types:
+            return
+        values = row.split(self._separator.encode())
+        at = self._names.index("ts")
+        if at < len(values) and _DATE.match(values[at]):
+            self.layout = replace(self.layout, types={**self.layout.types, "ts": "unique"})
 
     def _take_for_conn(self, width: int) -> None:
         """Take rows without a header for a connection log's."""
