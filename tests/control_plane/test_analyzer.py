@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from beacon_detect.config import Config
 from beacon_detect.control_plane import analyzer as analyzer_module
 from beacon_detect.control_plane.alerts.manager import AlertManager
-from beacon_detect.control_plane.analyzer import AnalysisFailedError, Analyzer
+from beacon_detect.control_plane.analyzer import AnalysisFailedError, Analyzer, Pass
 from beacon_detect.control_plane.pairs import PairTable
 from beacon_detect.control_plane.storage import alert_store, finding_store
 from beacon_detect.control_plane.storage.store import CommittedBatch, Store
@@ -298,9 +300,31 @@ def test_requests_before_a_pass_share_it_and_later_ones_get_their_own(bench: Ben
     assert first is second
     bench.analyzer.start()
 
-    assert first.result(PATIENCE).run >= 1
-    assert bench.analyzer.request().result(PATIENCE).run > first.result().run
+    assert first.result(PATIENCE).run == 1
+    assert bench.analyzer.request().result(PATIENCE).run == 2
     assert bench.analyzer.stop(PATIENCE)
+
+
+def test_a_request_that_a_starting_pass_takes_makes_no_further_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.set(detection={"analysis_interval": 3600.0})
+    make_pass = bench.analyzer._periodic._work
+    asked: queue.Queue[Future[Pass]] = queue.Queue()
+
+    def asked_at_the_last_moment() -> None:
+        if asked.empty():
+            asked.put(bench.analyzer.request())
+        make_pass()
+
+    monkeypatch.setattr(bench.analyzer._periodic, "_work", asked_at_the_last_moment)
+    bench.analyzer.start()
+    eventually(lambda: bench.analyzer.state().runs)
+
+    assert asked.queue[0].result(PATIENCE).run == 1
+    assert bench.analyzer.request().result(PATIENCE).run == 2
+    assert bench.analyzer.stop(PATIENCE)
+    assert bench.analyzer.state().runs == 2
 
 
 def test_the_interval_sets_the_pace(bench: Bench) -> None:

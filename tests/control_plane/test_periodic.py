@@ -83,18 +83,22 @@ def test_stopping_before_the_start_is_allowed() -> None:
     assert Periodic("test", lambda: None, lambda: 1.0).stop(0)
 
 
-def test_a_run_asked_for_follows_at_once_even_during_another() -> None:
+def test_a_run_that_is_wanted_follows_at_once_even_during_another() -> None:
     started, release = threading.Semaphore(0), threading.Semaphore(0)
+    wanted = False
 
     def work() -> None:
+        nonlocal wanted
+        wanted = False
         started.release()
         release.acquire(timeout=PATIENCE)
 
-    periodic = Periodic("test", work, lambda: 3600.0)
+    periodic = Periodic("test", work, lambda: 3600.0, lambda: wanted)
     periodic.start()
     assert started.acquire(timeout=PATIENCE)
 
-    periodic.run_now()
+    wanted = True
+    periodic.reschedule()
     release.release()
 
     assert started.acquire(timeout=PATIENCE)

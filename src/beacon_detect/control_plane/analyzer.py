@@ -132,7 +132,10 @@ class Analyzer:
         self._lock = threading.Lock()
         self._waiting: Future[Pass] | None = None
         self._periodic = Periodic(
-            "analyzer", self._scheduled, lambda: config().detection.analysis_interval
+            "analyzer",
+            self._scheduled,
+            interval=lambda: config().detection.analysis_interval,
+            wanted=lambda: self._waiting is not None,
         )
 
     def start(self) -> None:
@@ -165,7 +168,7 @@ class Analyzer:
         """Have a pass made now; requests that come before it starts share it."""
         with self._lock:
             future = self._waiting = self._waiting or Future()
-        self._periodic.run_now()
+        self._periodic.reschedule()
         return future
 
     def _scheduled(self) -> None:

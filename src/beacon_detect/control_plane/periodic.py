@@ -32,16 +32,23 @@ class Periodic:
     interval
         Asked before each wait, so that a changed setting holds at once
         (together with :meth:`reschedule`).
+    wanted
+        Whether somebody waits for a run, which then follows at once, also where one
+        is under way; ``work`` settles it, and :meth:`reschedule` has it looked at.
     """
 
     def __init__(
-        self, name: str, work: Callable[[], object], interval: Callable[[], float]
+        self,
+        name: str,
+        work: Callable[[], object],
+        interval: Callable[[], float],
+        wanted: Callable[[], bool] = lambda: False,
     ) -> None:
         self._work = work
         self._interval = interval
+        self._wanted = wanted
         self._changed = threading.Condition()
         self._stopping = False
-        self._due = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.runs = 0
         """Runs that are over."""
@@ -55,14 +62,8 @@ class Periodic:
         self._thread.start()
 
     def reschedule(self) -> None:
-        """Work out anew when the next run is due; call after the interval changed."""
+        """Work out anew when the next run is due; call after the interval or the wish changed."""
         with self._changed:
-            self._changed.notify_all()
-
-    def run_now(self) -> None:
-        """Have the next run follow at once, even where one is under way."""
-        with self._changed:
-            self._due = True
             self._changed.notify_all()
 
     def stop(self, timeout: float) -> bool:
@@ -77,7 +78,6 @@ class Periodic:
     def _run(self) -> None:
         while not self._stopping:
             begin = time.monotonic()
-            self._due = False
             try:
                 self._work()
                 self.last_error = ""
@@ -90,7 +90,7 @@ class Periodic:
 
     def _wait(self, begin: float) -> None:
         with self._changed:
-            while not self._stopping and not self._due:
+            while not self._stopping and not self._wanted():
                 left = begin + self._interval() - time.monotonic()
                 if left <= 0:
                     return
