@@ -38,6 +38,15 @@ def test_the_table_shows_the_pair_and_why(flows: Path, capsys: pytest.CaptureFix
     assert err == "31 records, 1 pair, 1 scored, 1 listed\n"
 
 
+def test_rows_beyond_the_limit_are_counted(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    flows.write_text(flows.read_text() + flows.read_text().replace(",443,", ",8443,").partition("\n")[2])  # fmt: skip
+    assert run(["analyze", str(flows), "--limit", "1"]) == ExitCode.OK
+
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 3
+    assert err == "62 records, 2 pairs, 2 scored, 2 listed; the last 1 not shown (--limit)\n"
+
+
 def test_json_is_one_object_with_a_row_a_pair(flows: Path, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     assert run(["analyze", str(flows), "-o", "json"]) == ExitCode.OK
 

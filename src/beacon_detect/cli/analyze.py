@@ -91,12 +91,13 @@ def command(paths: tuple[str, ...], **options: Any) -> None:  # fmt: skip
     found = _hunt(paths, options)
     table = options["output"] == "table"
     limit = options["limit"] or (TABLE_ROWS if table else None)
-    _print(found, (_plain(found) if table else found.rows)[:limit], options["output"])
+    rows = _plain(found) if table else found.rows
+    _print(found, rows[:limit], options["output"])
     if options["report"] is not None:
         _write_report(found, _plain(found)[:limit], options["report"])
     if table:
         _tell_covered(found)
-    _tell(found)
+    _tell(found, left=len(rows) - len(rows[:limit]))
     code = _exit_code(found, paths, options["fail_on"])
     if code:
         click.get_current_context().exit(code)
@@ -138,10 +139,11 @@ def _plain(found: Hunt) -> list[Row]:
 
 def show_hunt(found: Hunt, report: Path) -> None:
     """Print the first rows of a hunt as a table and write its report."""
-    rows = _plain(found)[:TABLE_ROWS]
-    _print(found, rows, "table")
-    _write_report(found, rows, report)
-    _tell(found)
+    rows = _plain(found)
+    shown = rows[:TABLE_ROWS]
+    _print(found, shown, "table")
+    _write_report(found, shown, report)
+    _tell(found, left=len(rows) - len(shown))
 
 
 def _interval(row: dict[str, Any]) -> str:
@@ -189,8 +191,11 @@ COLUMNS = (
 )
 
 
-def _tell(found: Hunt) -> None:
-    """Say on stderr what the list does not: what was read, what was lost, why it is empty."""
+def _tell(found: Hunt, *, left: int) -> None:
+    """Say on stderr what the list does not: what was read, what was lost, why it is empty.
+
+    ``left`` rows were more than the limit.
+    """
     collector = found.collector
     for account in found.files:
         for what, rows in account.problems.useless.items():
@@ -226,7 +231,8 @@ def _tell(found: Hunt) -> None:
         f"{count(collector.records)} records, {count(len(collector.pairs))}"
         f" {'pair' if len(collector.pairs) == 1 else 'pairs'},"
         f" {count(found.scored)} scored, {count(len(found.rows))} listed"
-        + (f", {count(found.allowed)} allowed" if found.allowed else ""),
+        + (f", {count(found.allowed)} allowed" if found.allowed else "")
+        + (f"; the last {count(left)} not shown (--limit)" if left else ""),
         err=True,
     )
 
