@@ -1,11 +1,15 @@
 """Packets a second from a capture to connections, on one core, with named peers on the same file.
 
     python benchmarks/readers_pcap.py [PACKETS] [FILE]
+    python benchmarks/readers_pcap.py hunt PACKETS      generate a capture, run `analyze` on it
+    python benchmarks/readers_pcap.py stream PACKETS    the same through a pipe, without a file
 
 Without FILE a capture is generated: TCP connections of ten packets, interleaved,
 HTTPS-like, snapshot length 96. Peers are run when they are installed: tshark,
 argus, softflowd (Debian packages), and numbers are printed for all of them. The
-connections are counted by both ways of this project and must agree.
+connections are counted by both ways of this project and must agree. `hunt` and
+`stream` print time and peak memory of the whole command, so that several sizes
+give the growth curve.
 """
 
 from __future__ import annotations
@@ -18,12 +22,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from beacon_detect.readers.base import Problems, ReadOptions
 from beacon_detect.readers.inputs import Source, expand
 from beacon_detect.readers.pcap import PcapReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PACKETS_PER_FLOW = 10
 KEPT = 96
@@ -34,12 +42,17 @@ _PAYLOAD = np.array([0, 0, 0, 517, 1400, 200, 900, 0, 0, 0])
 
 def write_capture(path: Path, packets: int, *, sources: int = 500) -> None:
     """Write a capture of about ``packets`` packets, a piece at a time."""
-    flows = packets // PACKETS_PER_FLOW
     with path.open("wb") as file:
-        file.write(bytes.fromhex("d4c3b2a1020004000000000000000000") + KEPT.to_bytes(4, "little") + b"\1\0\0\0")  # fmt: skip
-        piece = 20_000
-        for first in range(0, flows, piece):
-            file.write(_piece(np.arange(first, min(first + piece, flows)), sources).tobytes())
+        file.writelines(_pieces(packets, sources))
+
+
+def _pieces(packets: int, sources: int = 500) -> Iterator[bytes]:
+    """Yield the capture from its header on."""
+    flows = packets // PACKETS_PER_FLOW
+    yield bytes.fromhex("d4c3b2a1020004000000000000000000") + KEPT.to_bytes(4, "little") + b"\1\0\0\0"  # fmt: skip
+    piece = 20_000
+    for first in range(0, flows, piece):
+        yield _piece(np.arange(first, min(first + piece, flows)), sources).tobytes()
 
 
 def _piece(flow: np.ndarray, sources: int) -> np.ndarray:
@@ -106,7 +119,31 @@ PEERS = {
 }  # fmt: skip
 
 
+def hunt(packets: int, *, pipe: bool) -> None:
+    """Run `analyze` on a generated capture and print what it took."""
+    command = [sys.executable, "-m", "beacon_detect", "analyze"]
+    with tempfile.TemporaryDirectory() as folder:
+        if pipe:
+            started, size = time.perf_counter(), 0
+            with subprocess.Popen([*command, "-"], stdin=subprocess.PIPE) as child:
+                assert child.stdin is not None
+                for piece in _pieces(packets):
+                    size += child.stdin.write(piece)
+        else:
+            path = Path(folder) / "generated.pcap"
+            write_capture(path, packets)
+            size = path.stat().st_size
+            started = time.perf_counter()
+            subprocess.run([*command, str(path)], check=True)
+    wall = time.perf_counter() - started
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{packets:,} packets, {size / 1e9:.2f} GB: {wall:.1f} s, {usage.ru_utime + usage.ru_stime:.1f} s of core, peak {usage.ru_maxrss / 1024:,.0f} MiB")  # fmt: skip
+
+
 def main() -> None:
+    if sys.argv[1:2] in (["hunt"], ["stream"]):
+        hunt(int(sys.argv[2]), pipe=sys.argv[1] == "stream")
+        return
     packets = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000_000
     with tempfile.TemporaryDirectory() as folder:
         path = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(folder) / "generated.pcap"
