@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from beacon_detect.hunt.collector import Collector
 from beacon_detect.records import SECOND, Kind, Origin
@@ -30,7 +31,11 @@ def test_midstream_connections_count_but_are_no_check_ins(make_chunk: Callable) 
     assert some.midstream == 1
 
 
-def test_open_connections_count_once_unless_their_end_is_there(make_chunk: Callable) -> None:
+@pytest.mark.parametrize("reports", [0, 3, 100])
+def test_open_connections_count_once_unless_their_end_is_there(
+    make_chunk: Callable, monkeypatch: pytest.MonkeyPatch, reports: int
+) -> None:
+    monkeypatch.setattr("beacon_detect.hunt.collector.OPEN_REPORTS", reports)
     some = Collector()
     some.add(make_chunk([10, 20], kind=Kind.UPDATE, bytes_out=5))
     some.add(make_chunk([10, 20], kind=Kind.UPDATE, bytes_out=7))

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from beacon_detect.readers.base import Chunk
 
 
+OPEN_REPORTS = 4_000_000
+"""Reports on open connections before all but the newest of each are forgotten (28 bytes each)."""
+
+
 class Collector:
     """Takes the chunks of all files; gives pairs, names and series."""
 
@@ -40,6 +44,8 @@ class Collector:
         self._until = until_ns
         self._sizes = BurstSizes()
         self._open: list[tuple[NDArray[Any], ...]] = []
+        self._reports = 0
+        """Reports on open connections since old ones were last forgotten."""
 
     @property
     def dropped_check_ins(self) -> int:
@@ -102,6 +108,10 @@ class Collector:
     def _add_kind(self, kind: Kind, rows: NDArray[np.int32], columns: dict[str, Any]) -> None:
         if kind == Kind.UPDATE:
             self._open.append((rows, columns["time"], columns["bytes_out"], columns["bytes_in"]))
+            self._reports += len(rows)
+            if self._reports > OPEN_REPORTS:
+                self._open = [_newest(self._open)]
+                self._reports = 0
             return
         events = (rows, columns["time"], columns["bytes_out"], columns["bytes_in"])
         self.pairs.count(*events, bursts=kind == Kind.BURST)
@@ -119,17 +129,20 @@ class Collector:
         """Count connections that were still open, once, unless their end is in the input too."""
         if not self._open:
             return
-        columns = [np.concatenate(column) for column in zip(*self._open, strict=True)]
-        self._open = []
-        # Of several reports on one open connection the one with the most bytes is the newest.
-        order = np.lexsort((columns[2], columns[1], columns[0]))
-        rows, times = columns[0][order], columns[1][order]
-        newest = np.append((np.diff(rows) != 0) | (np.diff(times) != 0), np.True_)
-        kept = order[newest]
-        ended = self.logs["connections"].times_at(columns[0][kept], columns[1][kept])
-        events = [column[kept[~ended]] for column in columns]
+        columns, self._open = _newest(self._open), []
+        ended = self.logs["connections"].times_at(columns[0], columns[1])
+        events = [column[~ended] for column in columns]
         self.pairs.count(*events, bursts=False)
         self.logs["connections"].add(*events)
+
+
+def _newest(reports: list[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+    """Return of several reports on one open connection the one with the most bytes."""
+    columns = [np.concatenate(column) for column in zip(*reports, strict=True)]
+    order = np.lexsort((columns[2], columns[1], columns[0]))
+    rows, times = columns[0][order], columns[1][order]
+    newest = np.append((np.diff(rows) != 0) | (np.diff(times) != 0), np.True_)
+    return tuple(column[order[newest]] for column in columns)
 
 
 _NUMBERS = (
