@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from beacon_detect.config.schema import DataPlane
 from beacon_detect.data_plane.buffer import EncodedBatch
@@ -264,11 +265,17 @@ def test_a_stop_sends_what_was_just_handed_over(tmp_path: Path) -> None:
         assert ports(got) == [1, 2]
 
 
+def refused(parts: Parts) -> None:
+    """Hand over three records and wait until the disk has refused them."""
+    with capture_logs() as logged:
+        parts.offer(make_records(3))
+        eventually(lambda: "spool not writable" in {line["event"] for line in logged}, "it is told")
+
+
 def test_an_unwritable_spool_is_counted_at_the_stop(tmp_path: Path) -> None:
     with receiver() as got, exporting(tmp_path, got.port) as parts:
         (tmp_path / "waiting").rmdir()
-        parts.offer(make_records(3))
-        time.sleep(0.1)
+        refused(parts)
         parts.exporter.check()
         parts.exporter.stop(PATIENCE)
         assert parts.losses.totals() == {"spool_unwritable": 3}
@@ -277,8 +284,7 @@ def test_an_unwritable_spool_is_counted_at_the_stop(tmp_path: Path) -> None:
 def test_the_spool_is_tried_again_when_it_was_not_writable(tmp_path: Path) -> None:
     with receiver() as got, exporting(tmp_path, got.port) as parts:
         (tmp_path / "waiting").rename(tmp_path / "away")
-        parts.offer(make_records(3))
-        time.sleep(0.1)
+        refused(parts)
         (tmp_path / "away").rename(tmp_path / "waiting")
         eventually(lambda: got.accepted, "it is spooled and sent")
 

@@ -264,9 +264,10 @@ class Exporter:
         if answer is Answer.ACCEPTED:
             if failures:
                 log.info("control plane is back", waiting=self._spool.waiting)
-            self._spool.acknowledge(entry)
+            # Before it is acknowledged: who sees that nothing waits finds it counted.
             self.statistics.batches += 1
             self.statistics.records += entry.records
+            self._spool.acknowledge(entry)
             return True
         self.statistics.failures += 1
         if answer is Answer.INVALID:
