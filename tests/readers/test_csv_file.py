@@ -146,3 +146,26 @@ def test_a_forced_file_without_text_is_named_without_its_bytes(read: Callable) -
 
     assert str(refused.value).replace("\n  hint", "").isprintable()
     assert len(refused.value.message) < 600
+
+
+FIREWALL = """#Version: 1.5
+#Software: Microsoft Windows Firewall
+#Time Format: Local
+#Fields: date time action protocol src-ip dst-ip src-port dst-port size tcpflags tcpsyn tcpack tcpwin icmptype icmpcode info path
+
+2026-01-05 08:00:00 ALLOW TCP 10.0.0.5 203.0.113.9 50000 443 0 - 0 0 0 - - - SEND
+"""
+EXCEL = "sep=;\r\nTime;Source IP;Source Port;Destination IP;Destination Port;Protocol\r\n05.01.2026 08:00:00;10.0.0.5;50000;203.0.113.9;443;TCP\r\n"
+PALO_ALTO = "Receive Time,Type,Source address,Destination address,Source Port,Destination Port,IP Protocol\n2026/01/05 08:00:00,TRAFFIC,10.0.0.5,203.0.113.9,50000,443,tcp\n"
+DEFENDER = "Timestamp,DeviceName,LocalIP,LocalPort,RemoteIP,RemotePort,Protocol\n2026-01-05T08:00:00.000Z,pc,10.0.0.5,50000,203.0.113.9,443,Tcp\n"
+
+
+@pytest.mark.parametrize("text", [FIREWALL, EXCEL, PALO_ALTO, DEFENDER])
+def test_exports_of_common_products_are_read(read: Callable, text: str) -> None:
+    reading = read(text)
+    (row,) = reading.rows
+
+    assert (reading.reader, reading.problems.total) == ("csv", 0)
+    assert row["time"] == 1_767_600_000_000_000_000
+    assert (row["src"], row["src_port"]) == ("10.0.0.5", 50_000)
+    assert (row["dst"], row["dst_port"], row["protocol"]) == ("203.0.113.9", 443, 6)

@@ -39,22 +39,25 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "ts": (
         "ts", "time", "timestamp", "starttime", "start", "stime", "firstseen", "first", "datetime",
         "date", "flowstart", "starttimestamp", "flowstartmilliseconds", "eventtime", "timestart",
-        "timegenerated", "timegeneratedutc", "tsstart", "begin", "eventstart",
+        "timegenerated", "timegeneratedutc", "tsstart", "begin", "eventstart", "utctime",
+        "receivetime", "generatetime", "timelogged",
     ),
     "src": (
         "src", "srcip", "sourceip", "source", "srcaddr", "sourceaddress", "saddr", "sa", "idorigh",
         "origh", "ipsrc", "clientip", "client", "sip", "sourceipv4address", "srcipaddress",
+        "localip", "localaddress",
     ),
     "sport": ("sport", "srcport", "sourceport", "sp", "idorigp", "origp", "spt",
-              "sourcetransportport"),
+              "sourcetransportport", "localport"),
     "dst": (
         "dst", "dstip", "destip", "destinationip", "destination", "dest", "dstaddr", "daddr", "da",
         "destinationaddress", "idresph", "resph", "ipdst", "serverip", "server", "dip",
-        "destinationipv4address", "destaddress", "dstipaddress",
+        "destinationipv4address", "destaddress", "dstipaddress", "remoteip", "remoteaddress",
     ),
     "dport": ("dport", "dsport", "dstport", "destport", "destinationport", "dp", "idrespp", "respp", "dpt",
-              "port", "destinationtransportport"),
-    "proto": ("proto", "protocol", "pr", "prot", "ipproto", "transport", "protocolidentifier"),
+              "port", "destinationtransportport", "remoteport"),
+    "proto": ("proto", "protocol", "pr", "prot", "ipproto", "transport", "protocolidentifier",
+              "ipprotocol"),
     "orig_bytes": ("origbytes", "bytesout", "outbytes", "sentbytes", "bytessent", "srcbytes",
                    "sbytes", "sourcebytes", "bytestoserver", "totlenfwdpkts", "totallengthoffwdpackets",
                    "ibyt", "bytes", "totbytes", "totalbytes"),
@@ -79,12 +82,16 @@ _HEADER_LINES = 10
 """A header may come behind comments and empty lines, but not later than this."""
 _NULLS = ("", "-", "null", "NULL", "None", "nan", "NaN", "N/A", "n/a")
 _CLOCK = re.compile(rb"\d{1,2}:\d{2}")
+_EXCEL = re.compile(rb"sep=.\s*$", re.IGNORECASE)
+"""A line that tells Excel the delimiter."""
 _NUMBER = re.compile(rb"^\s*\"?[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\"?\s*$")
 
 
 def split_header(line: bytes) -> tuple[list[str], str]:
     """Return the column names of a header line and its delimiter."""
     text = line.decode("utf-8", "replace").lstrip("#").strip()
+    # As the W3C's format and the Windows firewall begin it.
+    text = text.removeprefix("Fields:").lstrip()
     # A space is part of names, too, unless nothing else is there to tell them apart.
     delimiter = max(_DELIMITERS, key=text.count) if any(map(text.count, _DELIMITERS)) else " "
     return [column.strip().strip('"').strip() for column in text.split(delimiter)], delimiter
@@ -115,7 +122,7 @@ def find_header(lines: list[bytes], chosen: Mapping[str, str]) -> int | None:
         names, _ = split_header(line)
         if len(names) >= len(REQUIRED) and set(REQUIRED) <= find_columns(names, chosen).keys():
             return place
-        if line.strip() and not line.startswith(b"#"):
+        if line.strip() and not line.startswith(b"#") and not _EXCEL.match(line):
             return None
     return None
 
