@@ -26,6 +26,7 @@ from beacon_detect.control_plane.storage import alert_store
 from beacon_detect.errors import NotFoundError
 from beacon_detect.records import SECOND, Kind
 from live_server import beacon, noise
+from patience import PATIENCE
 from records_factory import make_header, make_records
 
 SRC = "10.0.0.5"
@@ -41,18 +42,20 @@ def system(tmp_path: Path) -> Iterator[ControlPlane]:
     file = tmp_path / "c.yaml"
     file.write_text(CONFIG.replace("DIR", str(tmp_path / "data")), "utf-8")
     with ControlPlane(Settings(load_config(file, environment={}), environment={})) as running:
-        running.analyzer.request().result(60)  # the pass of the start, so that none comes later
+        running.analyzer.request().result(
+            PATIENCE
+        )  # the pass of the start, so that none comes later
         yield running
 
 
 def send(system: ControlPlane, *tables: pa.Table) -> None:
     for table in tables:
-        system.store.append(make_header(), table).result(60)
+        system.store.append(make_header(), table).result(PATIENCE)
 
 
 def analyzed(system: ControlPlane, *tables: pa.Table) -> None:
     send(system, *tables)
-    system.analyzer.request().result(60)
+    system.analyzer.request().result(PATIENCE)
 
 
 def explained(system: ControlPlane, dst: str, port: int | None = None) -> Explained:
@@ -123,7 +126,7 @@ def test_a_finding_whose_records_are_gone_is_said_to_have_none(system: ControlPl
     future = time.time_ns() + 10**12
     system.working_set.forget(future)
     system.pairs.forget(future)
-    system.store.transact(lambda c: c.execute("DELETE FROM record")).result(60)
+    system.store.transact(lambda c: c.execute("DELETE FROM record")).result(PATIENCE)
 
     done = explain(system, subject_of_finding(system, finding), time.time_ns())
 

@@ -55,32 +55,43 @@ def found(server: LiveServer) -> list[dict[str, Any]]:
     return list(server.fetch("beacons?min_score=0.5")["beacons"])
 
 
-def test_a_rotating_beacon_is_one_finding_with_its_interval_from_first_to_last(
-    server: LiveServer,
-) -> None:
+EARLY = 5 * ADDRESSES
+"""Check-ins that the first finding is made of."""
+
+
+@pytest.fixture(scope="module")
+def findings(server: LiveServer) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the finding after the first check-ins, beside browsing, and after all of them."""
     times, dst = rotating()
-    early = 5 * ADDRESSES
-    send(server, times[:early], dst[:early], name="C2.Example.")
+    send(server, times[:EARLY], dst[:EARLY], name="C2.Example.")
     rng = np.random.default_rng(4)
     browsing = np.sort(time.time_ns() - rng.integers(0, 3600 * SECOND, 300))
     pages = [f"198.51.100.{number}" for number in rng.integers(0, 6, 300)]
     send(server, browsing, pages, name="www.example", process="browser", executable="/opt/browser")
 
     [first] = found(server)
+    # By now each address alone would be a beacon of eight intervals.
+    send(server, times[EARLY:], dst[EARLY:], name="c2.example")
+    [later] = found(server)
+    return first, later
+
+
+def test_a_rotating_beacon_is_one_finding_with_its_interval_from_first_to_last(
+    server: LiveServer, findings: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    first, later = findings
+
     assert (first["series"], first["name"], first["addresses"]) == ("name", "c2.example", 8)
     assert first["interval_seconds"] == pytest.approx(INTERVAL, rel=0.05)
-    assert (first["check_ins"], first["connections"], first["process"]) == (early, early, "curl")
+    assert (first["check_ins"], first["connections"], first["process"]) == (EARLY, EARLY, "curl")
     assert first["evidence"].startswith("rotates over 8 addresses of c2.example; 40 check-ins")
-
-    # By now each address alone would be a beacon of eight intervals.
-    send(server, times[early:], dst[early:], name="c2.example")
-    [later] = found(server)
     assert later["id"] == first["id"]
     assert later["connections"] == HISTORY
     assert later["interval_seconds"] == pytest.approx(INTERVAL, rel=0.05)
     assert [alert["finding_id"] for alert in server.fetch("alerts")["alerts"]] == [first["id"]]
 
 
+@pytest.mark.usefixtures("findings")
 def test_its_check_ins_are_those_of_all_addresses(server: LiveServer) -> None:
     [listed] = found(server)
     detail = server.fetch(f"beacons/{listed['id']}")
@@ -90,6 +101,7 @@ def test_its_check_ins_are_those_of_all_addresses(server: LiveServer) -> None:
     assert max(detail["intervals"]) < 1.2 * INTERVAL
 
 
+@pytest.mark.usefixtures("findings")
 def test_the_command_line_shows_the_name_and_how_many_addresses(server: LiveServer) -> None:
     command = [sys.executable, "-m", "beacon_detect", "--port", str(server.port), "beacons"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -98,6 +110,7 @@ def test_the_command_line_shows_the_name_and_how_many_addresses(server: LiveServ
     assert len(shown.splitlines()) == 3
 
 
+@pytest.mark.usefixtures("findings")
 def test_a_restart_tells_nothing_twice(server: LiveServer) -> None:
     [before] = found(server)
     server.stop()

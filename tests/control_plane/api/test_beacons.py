@@ -145,10 +145,11 @@ def test_a_new_whitelist_entry_hides_old_results_and_its_removal_brings_them_bac
     assert destinations(filled) == before
 
 
-def test_bursts_are_shown_with_their_own_series(filled: LiveServer) -> None:
-    filled.send(beacon(30, kind=Kind.BURST, connection_id=[5] * 30, dst="203.0.113.9"))
+def test_bursts_are_shown_with_their_own_series(own_server: LiveServer) -> None:
+    own_server.start()
+    own_server.send(beacon(30, kind=Kind.BURST, connection_id=[5] * 30, dst="203.0.113.9"))
 
-    [identifier] = filled.analyze()["new"]
+    [identifier] = own_server.analyze()["new"]
 
-    detail = filled.fetch(f"beacons/{identifier}")
+    detail = own_server.fetch(f"beacons/{identifier}")
     assert (detail["series"], detail["connections"], len(detail["times"])) == ("bursts", 0, 30)

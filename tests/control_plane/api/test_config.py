@@ -17,11 +17,11 @@ def section(server: LiveServer, name: str) -> dict[str, Any]:
     return dict(server.fetch("config")["config"][name])
 
 
-def test_every_setting_is_shown(server: LiveServer) -> None:
-    config = server.fetch("config")["config"]
+def test_every_setting_is_shown(idle_server: LiveServer) -> None:
+    config = idle_server.fetch("config")["config"]
 
     assert set(config) == {"data_plane", "control_plane", "detection", "context", "alerting", "whitelist", "logging"}  # fmt: skip
-    assert config["control_plane"]["listen_port"] == server.port
+    assert config["control_plane"]["listen_port"] == idle_server.port
     assert config["whitelist"]["destination_ports"] == [53, 123]
 
 

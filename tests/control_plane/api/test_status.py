@@ -26,7 +26,8 @@ def test_a_fresh_server_has_seen_nothing(fresh: dict[str, Any]) -> None:
     assert fresh["sensors"] == []
 
 
-def test_records_batches_and_pairs_are_counted(server: LiveServer) -> None:
+def test_records_batches_and_pairs_are_counted(own_server: LiveServer) -> None:
+    server = own_server.start()
     server.send(beacon(40, dst="203.0.113.1"), sensor="one")
     server.send(noise(30, dst="203.0.113.2"), sensor="one")
     server.analyze()
