@@ -54,6 +54,24 @@ def test_what_is_no_pair_is_refused(words: list[str], said: str) -> None:
         parse_pair(tuple(words), None)
 
 
+@pytest.mark.parametrize(
+    ("words", "pair"),
+    [
+        ([SRC, "c2.example"], Pair(SRC, "c2.example", None, None)),
+        ([SRC, "c2.example:443", "tcp"], Pair(SRC, "c2.example", 443, "tcp")),
+        (["::1", "localhost", "53"], Pair("::1", "localhost", 53, None)),
+    ],
+)
+def test_a_destination_in_files_may_be_a_name(words: list[str], pair: Pair) -> None:
+    assert parse_pair(tuple(words), None, names=True) == pair
+
+
+@pytest.mark.parametrize("dst", ["10.0.0", "a b", "http://c2.example", "[::g]", ""])
+def test_what_is_neither_address_nor_name_is_refused(dst: str) -> None:
+    with pytest.raises(click.UsageError, match="is no IP address"):
+        parse_pair((SRC, dst), None, names=True)
+
+
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Any:
     live = LiveServer(tmp_path_factory.mktemp("explain"))
@@ -162,6 +180,19 @@ def test_the_options_of_a_hunt_mean_the_same(
     outside = cli("explain", "--file", flows, SRC, DST, "--since", "1d")
     assert outside.code == ExitCode.NOT_FOUND
     assert "is on record in the chosen time of the input" in outside.err
+
+
+def test_the_row_of_a_name_is_explained(cli: Callable[..., Any], tmp_path: Path) -> None:
+    file = tmp_path / "named.csv"
+    rows = (
+        f"{1_700_000_000 + 60 * i},{SRC},192.0.2.{i % 8},443,tcp,c2.example\n" for i in range(80)
+    )
+    file.write_text("ts,src,dst,dport,proto,name\n" + "".join(rows))
+    done = cli("explain", "--file", file, SRC, "C2.example:443")
+
+    assert done.code == 0
+    assert "c2.example (8 addresses)" in done.out
+    assert "rotates over 8 addresses of c2.example" in done.out
 
 
 def test_a_file_with_columns_of_its_own_is_explained(

@@ -12,6 +12,7 @@ from beacon_detect.control_plane.pair_choice import PairQuery, SeveralPairsError
 from beacon_detect.errors import DataError, NotFoundError
 from beacon_detect.hunt.explain import explain_in_files
 from beacon_detect.hunt.run import HuntOptions, hunt
+from capture_factory import pcap, polling
 
 SRC, START = "10.0.0.5", 1_700_000_000
 HEADER = "ts,src,dst,dport,proto,orig_bytes,resp_bytes,duration\n"
@@ -77,6 +78,61 @@ def test_too_few_check_ins_are_told(capture: str) -> None:
     answer = explained(capture, "192.0.2.3", 80)
 
     assert answer.why_not == ["only 4 check-ins; at least 6 are needed for a score"]
+
+
+@pytest.fixture(scope="module")
+def rotating(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file with a beacon over eight addresses of one name, and one more service of it."""
+    times = START + np.cumsum(60 * np.random.default_rng(3).uniform(0.9, 1.1, 80))
+    file = tmp_path_factory.mktemp("hunt") / "named.csv"
+    file.write_text(
+        "ts,src,dst,dport,proto,orig_bytes,name\n"
+        + "".join(
+            f"{t:.6f},{SRC},192.0.2.{i % 8},443,tcp,9,C2.example.\n" for i, t in enumerate(times)
+        )
+        + f"{START},{SRC},192.0.2.77,80,tcp,5,other.example\n"
+    )
+    return str(file)
+
+
+def test_a_name_has_score_and_risk_of_its_row(rotating: str) -> None:
+    [row] = [row for row in hunt([rotating], HuntOptions()).rows if row.series == "name"]
+    answer = explained(rotating, "c2.EXAMPLE")
+
+    assert answer.measured is not None
+    assert answer.measured.rhythm is not None
+    rhythm = answer.measured.rhythm
+    assert (answer.series, answer.addresses, answer.name) == ("name", 8, "c2.example")
+    assert (answer.dst_ip, answer.connections, answer.bytes_out) == (row.dst, 80, 720)
+    assert (rhythm.score, rhythm.risk) == pytest.approx((row.score, row.risk), rel=1e-12)
+    assert rhythm.evidence == row.evidence
+    assert [reason.rule for reason in rhythm.reasons] == [reason.rule for reason in row.reasons]
+
+
+def test_a_name_with_one_address_is_its_pair(rotating: str) -> None:
+    answer = explained(rotating, "other.example")
+
+    assert (answer.series, answer.dst_ip, answer.dst_port) == ("connections", "192.0.2.77", 80)
+
+
+def test_a_name_that_the_source_does_not_talk_to_is_not_found(rotating: str) -> None:
+    with pytest.raises(NotFoundError, match=r"to nowhere\.example is on record") as refused:
+        explained(rotating, "nowhere.example")
+    assert "`analyze -o csv` lists" in refused.value.hint
+    with pytest.raises(NotFoundError) as refused:
+        explained(rotating, "c2.example", 8443)
+    assert "443/TCP" in refused.value.hint
+
+
+def test_the_evidence_of_bursts_is_that_of_the_hunt(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(pcap(polling(START, 60, 60.0)))
+    [row] = hunt([str(tmp_path)], HuntOptions()).rows
+    measured = explain_in_files([str(tmp_path)], PairQuery(row.src, row.dst), HuntOptions()).measured  # fmt: skip
+
+    assert row.series == "bursts"
+    assert measured is not None
+    assert measured.rhythm is not None
+    assert measured.rhythm.evidence == row.evidence
 
 
 def test_what_is_unclear_or_missing_is_refused(capture: str) -> None:

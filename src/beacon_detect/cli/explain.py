@@ -7,6 +7,7 @@ are imported when the verb runs.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -23,6 +24,8 @@ from beacon_detect.cli.pictures import palette_for
 if TYPE_CHECKING:
     from beacon_detect.cli.session import Session
 
+_NAME = re.compile(r"(?=.*[A-Za-z])[\w.-]{1,253}")
+"""A destination that is no address, and may be a name."""
 LEAST_WIDTH, MOST_WIDTH = 60, 100
 PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6")
 
@@ -67,7 +70,7 @@ def command(
     Takes the id of a finding, or a pair as the lists show it: source (the side
     that opens connections), destination, and port and protocol where there is
     more than one pair between the two. An IPv6 address with a port stands in
-    brackets.
+    brackets. In files the destination may be a name: all its addresses together.
 
     \b
     Example:
@@ -117,14 +120,17 @@ def _of_files(
 ) -> dict[str, Any]:
     from beacon_detect.cli.progress import ProgressLine
     from beacon_detect.control_plane.pair_choice import PairQuery
-    from beacon_detect.hunt.explain import explain_in_files
+    from beacon_detect.hunt.explain import explain_in_files, is_address
     from beacon_detect.records import pack_address, protocol_number, unpack_address
 
     if len(what) == 1:
         raise click.UsageError("a pair in files is named by source and destination; ids are live")
-    pair = parse_pair(what, protocol)
+    pair = parse_pair(what, protocol, names=True)
     # As records spell addresses, so that the answer names them as lists do.
-    src, dst = (unpack_address(pack_address(address)) for address in (pair.src, pair.dst))
+    src, dst = (
+        unpack_address(pack_address(end)) if is_address(end) else end
+        for end in (pair.src, pair.dst)
+    )
     number = None if pair.protocol is None else protocol_number(pair.protocol)
     query = PairQuery(src, dst, pair.port, number)
     with ProgressLine() as progress:
@@ -133,8 +139,10 @@ def _of_files(
     return made.model_dump()
 
 
-def parse_pair(words: tuple[str, ...], protocol: str | None) -> Pair:
+def parse_pair(words: tuple[str, ...], protocol: str | None, *, names: bool = False) -> Pair:
     """Return the pair that words mean: ``SRC DST[:PORT] [PORT] [PROTO]``.
+
+    With ``names``, the destination may be a name instead of an address.
 
     Raises
     ------
@@ -151,7 +159,7 @@ def parse_pair(words: tuple[str, ...], protocol: str | None) -> Pair:
         protocol = rest.pop(0)
     if rest:
         raise click.UsageError(f"{' '.join(rest)!r} is more than source, destination, port and protocol")  # fmt: skip
-    for address in (src, dst):
+    for address in (src,) if names and _NAME.fullmatch(dst) else (src, dst):
         try:
             ipaddress.ip_address(address)
         except ValueError:

@@ -117,9 +117,12 @@ class Names:
         self._times = np.insert(self._times, at[fresh], times[fresh])
         self._codes = np.insert(self._codes, at[fresh], codes[fresh])
 
+    def code_of(self, text: str) -> int:
+        """Return the number of a name as :meth:`codes` gives it; one that no pair has where unknown."""
+        return self._known.get(_plain(text), len(self._texts))
+
     def _code(self, text: str) -> int:
-        # Names of hosts know no case, and resolvers are asked in mixed case on purpose.
-        text = text.lower().rstrip(".")
+        text = _plain(text)
         if not text:
             return -1
         if text not in self._known:
@@ -176,6 +179,11 @@ class Names:
             return np.full(len(ids), -1, np.int32)
         at = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
         return np.where(self._ids[at] == ids, self._codes[at], np.int32(-1))
+
+
+def _plain(text: str) -> str:
+    # Names of hosts know no case, and resolvers are asked in mixed case on purpose.
+    return text.lower().rstrip(".")
 
 
 def packed(column: pa.ChunkedArray) -> NDArray[np.uint8]:

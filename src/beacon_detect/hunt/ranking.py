@@ -357,7 +357,7 @@ def _listed(collector: Collector, scored: Scored, least: float) -> _Listed:
         return listed
     also = np.flatnonzero(scored.names.measures["score"] >= least)
     members = [scored.names.members[i] for i in also.tolist()]
-    sums = [_sum_up(collector, rows) for rows in members]
+    sums = [sum_up(collector, rows) for rows in members]
     extra = {name: column[also] for name, column in scored.names.measures.items()}
     extra |= {name: np.array([one[name] for one in sums], columns[name].dtype) for name in (*_TOTALS, "addresses", "covered")}  # fmt: skip
     return _Listed(
@@ -369,8 +369,8 @@ def _listed(collector: Collector, scored: Scored, least: float) -> _Listed:
     )
 
 
-def _sum_up(collector: Collector, rows: tuple[int, ...]) -> dict[str, int]:
-    """Return the totals of the pairs of a name, and which is the busiest."""
+def sum_up(collector: Collector, rows: tuple[int, ...]) -> dict[str, int]:
+    """Return the totals of some pairs, how many addresses they go to, and which is the busiest."""
     column = {name: collector.pairs.column(name)[list(rows)] for name in _TOTALS}
     dst = collector.pairs.column("dst")[list(rows)]
     return {
