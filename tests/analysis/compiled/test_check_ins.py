@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from beacon_detect.analysis.compiled.check_ins import clip_bin, find_check_ins, mean_gap_rate
+from beacon_detect.analysis.compiled.check_ins import find_check_ins, mean_gap_rate
 from beacon_detect.analysis.compiled.workspace import workspace
-from beacon_detect.analysis.interval_bins import bin_of
 from beacon_detect.analysis.reference.check_ins import find_check_ins as find_plainly
 
 
@@ -23,10 +22,3 @@ def test_check_ins_are_the_reference_s() -> None:
     assert plain is not None
     assert gap == plain.gap
     assert times[w.firsts[:found]].tolist() == plain.starts.tolist()
-
-
-def test_bins_are_the_reference_s() -> None:
-    values = np.array([1e-9, 0.3, 1.0, 1e9])
-    bits = values.view(np.int64)
-
-    assert [clip_bin(int(one)) for one in bits] == bin_of(values).tolist()

@@ -9,4 +9,4 @@ def test_buffers_hold_the_longest_series() -> None:
     w = workspace(100)
 
     assert min(map(len, (w.firsts, w.intervals, w.folded, w.multiples, w.scaled, w.logs))) > 100
-    assert w.counts.sum() == w.seconds.sum() == 0
+    assert w.counts.sum() == w.upto.sum() == 0

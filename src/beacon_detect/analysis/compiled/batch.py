@@ -2,7 +2,7 @@
 
 Slices are cut by events, not by series, so that one huge pair does not leave the
 other threads idle for long.  Limit: a thread's buffers are as long as the
-longest series, about 40 bytes an event.
+longest series, about 50 bytes an event.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def measure_slice(
         measure_series(times[begin:end], thresholds, weights, forest, w, row, features[index])
         if row[ROW.check_ins] > 0:
             begin, end = begin + int(row[ROW.first_event]), begin + int(row[ROW.last_event]) + 1
-            row[ROW.size_out] = size_share(bytes_out[begin:end], w.counts)
-            row[ROW.size_in] = size_share(bytes_in[begin:end], w.counts)
+            row[ROW.size_out] = size_share(bytes_out[begin:end], w)
+            row[ROW.size_in] = size_share(bytes_in[begin:end], w)
 
 
 def slice_bounds(offsets: NDArray[np.int64], slices: int) -> NDArray[np.int64]:

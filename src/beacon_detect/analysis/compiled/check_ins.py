@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from beacon_detect.analysis.compiled.jit import jit
-from beacon_detect.analysis.compiled.workspace import HALVES
+from beacon_detect.analysis.compiled.histogram import bin_of, fullest, tally
+from beacon_detect.analysis.compiled.jit import jit, reorderable
+from beacon_detect.analysis.compiled.workspace import DUPLICATES, HALVES, WIDEST
 from beacon_detect.analysis.constants import (
     CORE_FLOOR,
     DUPLICATE_GAP_NS,
@@ -19,12 +18,9 @@ from beacon_detect.analysis.constants import (
     SHORTEST_INTERVAL,
 )
 from beacon_detect.analysis.interval_bins import (
-    BIN_OFFSET,
-    BINS,
     BINS_PER_OCTAVE,
     EDGES,
     HALF_OCTAVE,
-    MANTISSA_SHIFT,
     MID_BIN,
     NULL_SHARE,
     WINDOW_WIDTHS,
@@ -39,13 +35,6 @@ WIDTHS = len(WINDOW_WIDTHS)
 
 
 @jit
-def clip_bin(bits: int) -> int:
-    """Return the histogram bin of the bits of a float64."""
-    index = (bits >> MANTISSA_SHIFT) - BIN_OFFSET
-    return min(max(index, 0), BINS - 1)
-
-
-@jit
 def kl_divergence(q: float, p: float) -> float:
     """Return KL(q || p) in nats, 0 where q is no larger than p."""
     if q <= p:
@@ -57,111 +46,119 @@ def kl_divergence(q: float, p: float) -> float:
 
 @jit
 def densest_window(
-    counts: Integers, lowest: int, highest: int, total: int, first_width: int
+    upto: Integers, lowest: int, used: int, first_width: int
 ) -> tuple[int, int, int, float]:
     """Return (low bin, high bin, count, divergence) of the least likely window."""
     best_low, best_high, best_count, best = 0, 1, 0, 0.0
+    total = upto[WIDEST + used]
     for width in range(first_width, WIDTHS):
         bins = WINDOW_WIDTHS[width]
-        inside, most, at = 0, -1, 0
-        first = max(lowest - bins + 1, 0)
-        for low in range(lowest, highest + 1):
-            inside += counts[low]
-            if low - bins >= lowest:
-                inside -= counts[low - bins]
-            if inside > most:
-                most, at = inside, low - bins + 1
-        at = max(at, first)
-        divergence = kl_divergence(most / total, NULL_SHARE[width, at % BINS_PER_OCTAVE])
+        most, at = fullest(upto, used, bins)
+        low = max(lowest + at, 0)
+        divergence = kl_divergence(most / total, NULL_SHARE[width, low % BINS_PER_OCTAVE])
         if divergence > best:
-            best_low, best_high, best_count, best = at, at + bins, most, divergence
+            best_low, best_high, best_count, best = low, low + bins, most, divergence
     return best_low, best_high, best_count, best
+
+
+@reorderable
+def total_between(values: Floats, places: Integers, low: int, high: int) -> float:
+    """Return the sum of the values in the bins ``low <= bin < high``."""
+    total = 0.0
+    for i in range(len(values)):
+        total += values[i] * ((places[i] >= low) & (places[i] < high))
+    return total
+
+
+@jit
+def longest_active(upto: Integers, used: int) -> int:
+    """Return the highest bin in use, from the lowest one, when the longest intervals are left out."""
+    total = upto[WIDEST + used]
+    dropped = max(1.0, LONGEST_DROPPED * total)
+    top = used - 1
+    while top > 0 and total - upto[WIDEST + top] <= dropped:
+        top -= 1
+    return top
 
 
 @jit
 def explained_share(
-    counts: Integers,
-    seconds: Floats,
-    lowest: int,
-    highest: int,
-    total: int,
-    low_bin: int,
-    high_bin: int,
+    excess: Floats, places: Integers, top: int, low_bin: int, high_bin: int
 ) -> float:
-    """Return the share of active time in the window and its second to fourth multiples."""
-    edge = np.empty(2)
-    bits = edge.view(np.int64)
-    dropped = max(1.0, LONGEST_DROPPED * total)
-    top = highest
-    while top > lowest and counts[top] <= dropped:
-        dropped -= counts[top]
-        top -= 1
-    active = 0.0
-    for index in range(lowest, top + 1):
-        active += seconds[index]
+    """Return the share of the time up to bin ``top`` in a window and its second to fourth multiples."""
+    active = total_between(excess, places, 0, top + 1)
     explained, following = 0.0, low_bin
     for multiple in range(1, 5):
-        edge[0] = EDGES[low_bin] * multiple
-        edge[1] = EDGES[high_bin] * multiple
-        low = max(clip_bin(bits[0]), following)
-        high = min(clip_bin(bits[1]), top + 1)
+        low = max(bin_of(EDGES[low_bin] * multiple), following)
+        high = min(bin_of(EDGES[high_bin] * multiple), top + 1)
         if high > low:
-            for index in range(low, high):
-                explained += seconds[index]
+            explained += total_between(excess, places, low, high)
             following = high
     return explained / active if active > 0 else 0.0
 
 
 @jit
-def collapse(times: Integers, gap: float, firsts: Integers) -> int:
-    """Write the position of the first event of each run of gaps up to ``gap`` s; return how many."""
+def every_event(firsts: Integers, events: int) -> int:
+    """Make every event a check-in of its own; return how many there are."""
+    for i in range(events):
+        firsts[i] = i
+    return events
+
+
+@jit
+def collapse(times: Integers, gap: float, firsts: Integers, found: int) -> int:
+    """Keep of the first events of check-ins those that follow a gap above ``gap`` s; return how many.
+
+    What is first at a long gap is first at every shorter one, so each valley has
+    only those to look at that the one before left.
+    """
     limit = max(int(gap * 1e9), DUPLICATE_GAP_NS)
-    firsts[0] = 0
-    found = 1
-    for i in range(1, len(times)):
-        if times[i] - times[i - 1] > limit:
-            firsts[found] = i
-            found += 1
-    return found
+    kept = 1
+    for i in range(1, found):
+        first = firsts[i]
+        # Written always and overwritten by the next if not kept: chance has no branch to mislead.
+        firsts[kept] = first
+        kept += times[first] - times[first - 1] > limit
+    return kept
 
 
 @jit
 def weigh_level(
-    times: Integers, found: int, gap: float, rate: float, w: Workspace
+    times: Integers, found: int, gap: float, rate: float, least: float, w: Workspace
 ) -> tuple[float, int, int, int, float]:
-    """Return (merit, low bin, high bin, count, divergence) of one collapse; leaves histograms empty."""
-    bits = w.scaled.view(np.int64)
+    """Return (merit, low bin, high bin, count, divergence) of one collapse.
+
+    The merit is 0 where it cannot be above ``least``.
+    """
     total = found - 1
-    lowest, highest = BINS, 0
     for i in range(total):
         excess = (times[w.firsts[i + 1]] - times[w.firsts[i]]) * 1e-9 - gap
         w.scaled[i] = excess * rate
-        index = clip_bin(bits[i])
-        w.counts[index] += 1
-        w.seconds[index] += excess
-        lowest = min(lowest, index)
-        highest = max(highest, index)
-    low, high, count, divergence = densest_window(w.counts, lowest, highest, total, 0)
-    share = explained_share(w.counts, w.seconds, lowest, highest, total, low, high)
-    for index in range(lowest, highest + 1):
-        w.counts[index] = 0
-        w.seconds[index] = 0.0
-    return total * divergence * (CORE_FLOOR + share), low, high, count, divergence
+    lowest, used = tally(w.scaled[:total], w)
+    low, high, count, divergence = densest_window(w.upto, lowest, used, 0)
+    merit = total * divergence
+    if EDGES[high] / rate + gap < SHORTEST_INTERVAL:
+        merit *= RAPID_PENALTY
+    # No share is above one: most collapses of chance need not be looked at further.
+    if merit * (CORE_FLOOR + 1) <= least:
+        return 0.0, low, high, count, divergence
+    top = lowest + longest_active(w.upto, used)
+    share = explained_share(w.scaled[:total], w.places, top, low, high)
+    return merit * (CORE_FLOOR + share), low, high, count, divergence
 
 
 @jit
 def fill_half_octaves(times: Integers, rate: float, w: Workspace) -> int:
     """Count the gaps above a millisecond by half octave; return how many there are."""
-    bits = w.scaled.view(np.int64)
-    w.halves[:] = 0
-    total = 0
-    for i in range(len(times) - 1):
+    gaps = len(times) - 1
+    for i in range(gaps):
         gap = times[i + 1] - times[i]
-        if gap > DUPLICATE_GAP_NS:
-            w.scaled[total] = gap * 1e-9 * rate
-            w.halves[clip_bin(bits[total]) // HALF_OCTAVE] += 1
-            total += 1
-    return total
+        half = bin_of(gap * 1e-9 * rate) // HALF_OCTAVE
+        w.places[i] = half if gap > DUPLICATE_GAP_NS else DUPLICATES
+    w.halves[:] = 0
+    for i in range(gaps):
+        w.halves[w.places[i]] += 1
+    return gaps - int(w.halves[DUPLICATES])
 
 
 @jit
@@ -189,6 +186,7 @@ def find_check_ins(
     """
     best, best_gap, best_low, best_high, best_count, best_divergence = -1.0, 0.0, 0, 1, 0, 0.0
     total = fill_half_octaves(times, rate, w)
+    found, collapsed = every_event(w.firsts, len(times)), 0.0
     below, tried = w.halves[0], -1
     for half in range(1, HALVES):
         gap = EDGES[half * HALF_OCTAVE] / rate if half > 1 else 0.0
@@ -199,16 +197,15 @@ def find_check_ins(
             if below == tried or below < MIN_BURST_SHARE * total or not is_valley(w.halves, half):
                 continue
             tried = below
-        found = collapse(times, gap, w.firsts)
+        found, collapsed = collapse(times, gap, w.firsts, found), gap
         if found < MIN_CHECK_INS:
             break
-        merit, low, high, count, divergence = weigh_level(times, found, gap, rate, w)
-        if EDGES[high] / rate + gap < SHORTEST_INTERVAL:
-            merit *= RAPID_PENALTY
+        merit, low, high, count, divergence = weigh_level(times, found, gap, rate, best, w)
         if merit > best:
             best, best_gap, best_divergence = merit, gap, divergence
             best_low, best_high, best_count = low, high, count
     if best < 0:
         return 0, 0.0, 0, 1, 0, 0.0
-    found = collapse(times, best_gap, w.firsts)
+    if collapsed > best_gap:
+        found = collapse(times, best_gap, w.firsts, every_event(w.firsts, len(times)))
     return found, best_gap, best_low, best_high, best_count, best_divergence

@@ -28,6 +28,7 @@ from beacon_detect.analysis.compiled.regularity import (
 )
 from beacon_detect.analysis.compiled.trees import log_odds
 from beacon_detect.analysis.constants import (
+    COVERAGE_INTERVALS,
     SHAPE_CHECK_INS,
     SHORTEST_EPISODE,
     SHORTEST_INTERVAL,
@@ -79,7 +80,7 @@ def measure_regularity(
 ) -> None:
     """Fill the fields and features of the three documented scores."""
     row = w.row
-    mean, deviation, cv, jitter = dispersion(w.folded[: len(intervals)], interval, gap, w.residuals)
+    mean, deviation, cv, jitter = dispersion(w.folded[: len(intervals)], interval, gap, w)
     period, power, alarm = strongest_line(intervals, interval, w)
     recent = intervals[max(len(intervals) - SHAPE_CHECK_INS, 0) :]
     resultant = max(coherence(recent, interval), coherence(recent, period))
@@ -133,43 +134,41 @@ def measure_shape(
     """Fill the features of shape; the arguments are the newest check-ins of the episode."""
     features, row = w.features, w.row
     total = len(intervals)
-    low, high, count = shape.second_window(intervals, multiples, gap, rate, w.scaled, w.counts)
+    low, high, count = shape.second_window(intervals, multiples, gap, rate, w)
     if count:
         row[ROW.second_low] = EDGES[low] / rate + gap
         row[ROW.second_high] = EDGES[high] / rate + gap
     row[ROW.second_count] = count
     explained = 0
-    for multiple in multiples:
-        explained += 1 if multiple > 0 else 0
+    for i in range(total):
+        explained += multiples[i] > 0
     features[FEATURE.explained] = explained / total
     features[FEATURE.explained_twice] = (explained + count) / total
-    for i in range(total):
-        w.scaled[i] = intervals[i] - gap
-    divergence, prominent, quartiles, deciles = shape.spreads(w.scaled[:total], rate, w.counts)
+    divergence, prominent, quartiles, deciles = shape.spreads(intervals, gap, rate, w)
     features[FEATURE.octave_divergence] = divergence
     features[FEATURE.prominence] = prominent
     features[FEATURE.quartiles] = quartiles
     features[FEATURE.deciles] = deciles
     cv = shape.folded_cv(intervals, interval, gap)
     features[FEATURE.folded_cv] = cv
-    features[FEATURE.log_spread] = shape.fill_logs(intervals, interval, gap, w.logs)
-    serial, close, near, evidence = shape.neighbours(w.logs[:total])
+    features[FEATURE.log_spread] = shape.fill_logs(intervals, interval, gap, w)
+    serial, close, near, evidence = shape.neighbours(w.logs[:total], w)
     features[FEATURE.serial] = serial
     features[FEATURE.neighbours_close] = close
     features[FEATURE.neighbours_near] = near
     features[FEATURE.local_evidence] = evidence
     features[FEATURE.fano] = shape.fano(intervals, interval, gap)
-    time, coverage, early, late = shape.active_shares(
-        intervals, multiples, interval, row[ROW.window_low]
-    )
+    time, early, late = shape.active_shares(intervals, multiples, interval, row[ROW.window_low])
     features[FEATURE.explained_time] = time
-    features[FEATURE.coverage] = coverage
     features[FEATURE.early] = early
     features[FEATURE.late] = late
-    features[FEATURE.halves] = shape.halves(intervals)
+    shape.fill_elapsed(intervals, w.elapsed)
+    elapsed = w.elapsed[:total]
+    features[FEATURE.coverage] = shape.coverage(elapsed, COVERAGE_INTERVALS * interval, w.places)
+    features[FEATURE.halves] = shape.halves(elapsed)
+    features[FEATURE.day_hours] = shape.day_hours(elapsed)
     features[FEATURE.weak_quarter] = shape.weak_quarter(multiples)
-    features[FEATURE.schedule_lock] = shape.schedule_lock(intervals, interval, cv)
-    features[FEATURE.day_hours] = shape.day_hours(intervals)
+    features[FEATURE.schedule_lock] = shape.schedule_lock(intervals, interval, cv, w)
 
 
 @jit

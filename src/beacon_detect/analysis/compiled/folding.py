@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from beacon_detect.analysis.compiled.jit import jit
+import numpy as np
+
+from beacon_detect.analysis.compiled.jit import jit, reorderable
 from beacon_detect.analysis.constants import (
     FOLD_SLACK,
     FOLD_TOLERANCE_LIMIT,
@@ -18,15 +20,16 @@ if TYPE_CHECKING:
     from beacon_detect.analysis.compiled.workspace import Workspace
 
 
-@jit
+@reorderable
 def core_interval(intervals: Floats, low: float, high: float) -> float:
     """Return the mean of the intervals in ``[low, high)``, of all when none is there."""
     inside, total, everything = 0, 0.0, 0.0
-    for x in intervals:
+    for i in range(len(intervals)):
+        x = intervals[i]
+        core = (x >= low) & (x < high)
+        inside += core
+        total += x * core
         everything += x
-        if low <= x < high:
-            inside += 1
-            total += x
     return total / inside if inside else everything / len(intervals)
 
 
@@ -42,24 +45,22 @@ def fold(intervals: Floats, low: float, high: float, interval: float, w: Workspa
     for i in range(len(intervals)):
         x = intervals[i]
         ratio = x / interval
-        nearest = min(max(math.floor(ratio + 0.5), 1.0), float(MAX_MULTIPLE))
-        multiple = 1.0
-        w.multiples[i] = 1 if low <= x < high else 0
-        if nearest >= 2 and w.multiples[i] == 0:
-            tolerance = half_width * math.sqrt(nearest) * FOLD_SLACK
-            if tolerance < FOLD_TOLERANCE_LIMIT and abs(ratio - nearest) <= tolerance:
-                multiple = nearest
-                w.multiples[i] = int(nearest)
-                missed += int(nearest) - 1
+        core = (x >= low) & (x < high)
+        nearest = min(max(np.floor(ratio + 0.5), 1.0), float(MAX_MULTIPLE))
+        tolerance = half_width * math.sqrt(nearest) * FOLD_SLACK
+        near = (tolerance < FOLD_TOLERANCE_LIMIT) & (abs(ratio - nearest) <= tolerance)
+        multiple = nearest if near & (nearest >= 2) & (not core) else 1.0
+        w.multiples[i] = int(multiple) if core | (multiple > 1) else 0
         w.folded[i] = interval + (x - multiple * interval) / math.sqrt(multiple)
+        missed += int(multiple) - 1
     return missed
 
 
-@jit
+@reorderable
 def explained_interval(intervals: Floats, multiples: Integers, fallback: float) -> float:
     """Return the mean sleep of the explained intervals, seconds."""
     seconds, sleeps = 0.0, 0
     for i in range(len(intervals)):
-        seconds += intervals[i] if multiples[i] > 0 else 0.0
+        seconds += intervals[i] * (multiples[i] > 0)
         sleeps += multiples[i]
     return seconds / sleeps if sleeps else fallback

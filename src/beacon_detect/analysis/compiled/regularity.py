@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beacon_detect.analysis.compiled.jit import jit
-from beacon_detect.analysis.compiled.workspace import LINES
+from beacon_detect.analysis.compiled.jit import jit, reorderable
+from beacon_detect.analysis.compiled.workspace import LINES, WAVES
 from beacon_detect.analysis.constants import (
     BINS_PER_INTERVAL,
     COHERENCE_SHARPNESS,
@@ -38,52 +38,83 @@ if TYPE_CHECKING:
     from beacon_detect.analysis.compiled.workspace import Workspace
 
 HANN = np.hanning(SEGMENT_BINS + 1)[:-1]
-COSINES = np.cos(2 * np.pi * np.arange(SEGMENT_BINS) / SEGMENT_BINS)
-SINES = np.sin(2 * np.pi * np.arange(SEGMENT_BINS) / SEGMENT_BINS)
-PHASE_COSINES = np.cos(2 * np.pi * np.arange(PHASES) / PHASES)
-PHASE_SINES = np.sin(2 * np.pi * np.arange(PHASES) / PHASES)
+LINE_NUMBERS = np.arange(SPECTRUM_LOWEST, SPECTRUM_LOWEST + LINES)
+TURNS = 2 * np.pi * np.outer(np.arange(SEGMENT_BINS), LINE_NUMBERS) / SEGMENT_BINS
+SEGMENT_WAVES = np.zeros((SEGMENT_BINS, WAVES))
+"""What an event adds at each place of a segment: a weighted cosine and sine for each line, the squared weight."""
+SEGMENT_WAVES[:, :LINES] = HANN[:, None] * np.cos(TURNS)
+SEGMENT_WAVES[:, LINES : 2 * LINES] = HANN[:, None] * np.sin(TURNS)
+SEGMENT_WAVES[:, 2 * LINES] = HANN**2
+PHASE_COSINES = np.cos(2 * np.pi * np.arange(PHASES + 1) / PHASES)
+PHASE_SINES = np.sin(2 * np.pi * np.arange(PHASES + 1) / PHASES)
 
 
 @jit
-def residual_bin(folded: float, interval: float) -> int:
-    """Return the trimming bin of one folded interval."""
-    return min(int(abs(folded / interval - 1) * RESIDUAL_BINS), RESIDUAL_BINS)
+def fill_residuals(folded: Floats, interval: float, places: Integers) -> None:
+    """Write the trimming bin of each folded interval."""
+    for i in range(len(folded)):
+        residual = abs(folded[i] / interval - 1) * RESIDUAL_BINS
+        places[i] = min(int(residual), RESIDUAL_BINS)
 
 
 @jit
-def last_kept_bin(folded: Floats, interval: float, residuals: Integers) -> int:
+def last_kept_bin(places: Integers, residuals: Integers) -> int:
     """Return the residual bin at which ``KEPT_SHARE`` of the intervals are reached."""
     residuals[:] = 0
-    for x in folded:
-        residuals[residual_bin(x, interval)] += 1
+    for i in range(len(places)):
+        residuals[places[i]] += 1
     below, last = 0, 0
     while last < RESIDUAL_BINS:
         below += residuals[last]
-        if below >= KEPT_SHARE * len(folded):
+        if below >= KEPT_SHARE * len(places):
             break
         last += 1
     return last
 
 
 @jit
+def keep_up_to(folded: Floats, places: Integers, last: int, kept: Floats) -> int:
+    """Write the intervals in bins up to the last; return how many there are."""
+    count = 0
+    for i in range(len(folded)):
+        kept[count] = folded[i]
+        count += places[i] <= last
+    return count
+
+
+@reorderable
+def total_and_range(values: Floats) -> tuple[float, float, float]:
+    """Return the sum, the smallest and the largest."""
+    total, smallest, largest = 0.0, values[0], values[0]
+    for i in range(len(values)):
+        total += values[i]
+        smallest = min(smallest, values[i])
+        largest = max(largest, values[i])
+    return total, smallest, largest
+
+
+@reorderable
+def deviations(values: Floats, mean: float) -> tuple[float, float]:
+    """Return the sums of the squared and of the absolute deviations."""
+    squares, absolute = 0.0, 0.0
+    for i in range(len(values)):
+        deviation = values[i] - mean
+        squares += deviation * deviation
+        absolute += abs(deviation)
+    return squares, absolute
+
+
+@jit
 def dispersion(
-    folded: Floats, interval: float, gap: float, residuals: Integers
+    folded: Floats, interval: float, gap: float, w: Workspace
 ) -> tuple[float, float, float, float]:
     """Return (interval, deviation, cv, jitter) of the folded intervals, the worst tenth left out."""
-    last = last_kept_bin(folded, interval, residuals)
-    kept, total, smallest, largest = 0, 0.0, np.inf, 0.0
-    for x in folded:
-        if residual_bin(x, interval) <= last:
-            kept += 1
-            total += x
-            smallest = min(smallest, x)
-            largest = max(largest, x)
+    fill_residuals(folded, interval, w.places)
+    last = last_kept_bin(w.places[: len(folded)], w.residuals)
+    kept = keep_up_to(folded, w.places, last, w.scaled)
+    total, smallest, largest = total_and_range(w.scaled[:kept])
     mean = total / kept
-    squares, absolute = 0.0, 0.0
-    for x in folded:
-        if residual_bin(x, interval) <= last:
-            squares += (x - mean) ** 2
-            absolute += abs(x - mean)
+    squares, absolute = deviations(w.scaled[:kept], mean)
     inflation = mean / max(mean - gap, 0.05 * mean)
     cv = math.sqrt(squares / kept) / mean * inflation
     jitter = (largest - smallest) / (2 * mean) * len(folded) / kept
@@ -91,23 +122,22 @@ def dispersion(
 
 
 @jit
-def add_segment(bins: Integers, first: int, last: int, origin: int, power: Floats) -> float:
+def add_segment(
+    bins: Integers, first: int, last: int, origin: int, sums: Floats, power: Floats
+) -> float:
     """Add the power of the events ``first <= i < last`` of one segment to each line.
 
-    Returns the power a Poisson process has on average: the sum of the squared weights.
+    All lines of an event are added at once, from one row of the table.  Returns the
+    power a Poisson process has on average: the sum of the squared weights.
     """
-    level = 0.0
+    sums[:] = 0.0
     for i in range(first, last):
-        level += HANN[bins[i] - origin] ** 2
+        place = bins[i] - origin
+        for wave in range(WAVES):
+            sums[wave] += SEGMENT_WAVES[place, wave]
     for line in range(LINES):
-        real, imaginary = 0.0, 0.0
-        for i in range(first, last):
-            place = bins[i] - origin
-            turn = (place * (line + SPECTRUM_LOWEST)) % SEGMENT_BINS
-            real += HANN[place] * COSINES[turn]
-            imaginary += HANN[place] * SINES[turn]
-        power[line] += real * real + imaginary * imaginary
-    return level
+        power[line] += sums[line] ** 2 + sums[LINES + line] ** 2
+    return float(sums[2 * LINES])
 
 
 @jit
@@ -118,6 +148,26 @@ def bin_events(intervals: Floats, interval: float, bins: Integers) -> None:
     for i in range(len(intervals)):
         position += min(intervals[i] / interval, SPECTRUM_GAP_LIMIT)
         bins[i + 1] = int(position * BINS_PER_INTERVAL + 0.5)
+
+
+@jit
+def events_before(bins: Integers, first: int, events: int, bound: int) -> int:
+    """Return the first event from ``first`` on that lies at bin ``bound`` or later."""
+    while first < events and bins[first] < bound:
+        first += 1
+    return first
+
+
+@jit
+def first_strongest(power: Floats) -> int:
+    """Return the strongest line, the first of those that are equal but for rounding."""
+    strongest = 0.0
+    for line in range(LINES):
+        strongest = max(strongest, power[line])
+    line = 0
+    while power[line] < EQUAL_POWER * strongest:
+        line += 1
+    return line
 
 
 @jit
@@ -132,16 +182,14 @@ def strongest_line(intervals: Floats, interval: float, w: Workspace) -> tuple[fl
     events = len(recent) + 1
     highest = max(w.bins[events - 1] + 1, SEGMENT_BINS)
     first, segments, level = 0, 0, 0.0
+    middle = events_before(w.bins, 0, events, SEGMENT_STEP)
     for origin in range(0, highest - SEGMENT_BINS + 1, SEGMENT_STEP):
-        while first < events and w.bins[first] < origin:
-            first += 1
-        last = first
-        while last < events and w.bins[last] < origin + SEGMENT_BINS:
-            last += 1
-        level += add_segment(w.bins, first, last, origin, w.power)
+        # The second half of a segment is the first half of the next.
+        last = events_before(w.bins, middle, events, origin + SEGMENT_BINS)
+        level += add_segment(w.bins, first, last, origin, w.sums, w.power)
+        first, middle = middle, last
         segments += 1
-    # The first of lines that are equal but for rounding.
-    line = int(np.argmax(w.power >= EQUAL_POWER * w.power.max()))
+    line = first_strongest(w.power)
     power = w.power[line] / max(level, 1e-12)
     width = interval * SEGMENT_BINS / BINS_PER_INTERVAL / (line + SPECTRUM_LOWEST)
     return refine_period(recent, width), power, false_alarm(power, segments)
@@ -161,30 +209,31 @@ def false_alarm(power: float, segments: int) -> float:
     return min(1.0, LINES * math.exp(-independent * (power - 1 - math.log(power))))
 
 
-@jit
+@reorderable
 def refine_period(intervals: Floats, period: float) -> float:
     """Return the mean period of the intervals within a quarter of a multiple of ``period``."""
     total, multiples = 0.0, 0.0
-    for x in intervals:
-        ratio = x / period
-        multiple = math.floor(ratio + 0.5)
-        if abs(ratio - multiple) < 0.25 and 1 <= multiple <= SPECTRUM_GAP_LIMIT:
-            total += x
-            multiples += multiple
+    for i in range(len(intervals)):
+        ratio = intervals[i] / period
+        multiple = np.floor(ratio + 0.5)
+        within = (multiple >= 1) & (multiple <= SPECTRUM_GAP_LIMIT)
+        near = within & (abs(ratio - multiple) < 0.25)
+        total += intervals[i] * near
+        multiples += multiple * near
     return total / multiples if multiples > 0 else period
 
 
-@jit
+@reorderable
 def coherence(intervals: Floats, period: float) -> float:
     """Return ``|mean exp(2 pi i x / period)|`` over the intervals within the gap limit."""
     real, imaginary, kept = 0.0, 0.0, 0
-    for x in intervals:
-        if x <= SPECTRUM_GAP_LIMIT * period:
-            turns = x / period
-            phase = int((turns - math.floor(turns)) * PHASES + 0.5) % PHASES
-            real += PHASE_COSINES[phase]
-            imaginary += PHASE_SINES[phase]
-            kept += 1
+    for i in range(len(intervals)):
+        turns = intervals[i] / period
+        near = intervals[i] <= SPECTRUM_GAP_LIMIT * period
+        phase = int((turns - np.floor(turns)) * PHASES + 0.5)
+        real += PHASE_COSINES[phase] * near
+        imaginary += PHASE_SINES[phase] * near
+        kept += near
     return math.sqrt(real * real + imaginary * imaginary) / kept if kept else 0.0
 
 

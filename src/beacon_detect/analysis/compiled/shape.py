@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beacon_detect.analysis.compiled.check_ins import clip_bin, densest_window, kl_divergence
-from beacon_detect.analysis.compiled.jit import jit
+from beacon_detect.analysis.compiled.check_ins import densest_window, kl_divergence
+from beacon_detect.analysis.compiled.histogram import fullest, quantile_bin, tally
+from beacon_detect.analysis.compiled.jit import jit, reorderable
+from beacon_detect.analysis.compiled.logarithm import natural_log
+from beacon_detect.analysis.compiled.workspace import WIDEST
 from beacon_detect.analysis.constants import (
-    COVERAGE_INTERVALS,
     DAY_FLAG_SECONDS,
     DAY_SECONDS,
     LATE_INTERVALS,
@@ -25,55 +27,28 @@ from beacon_detect.analysis.constants import (
     STEADY_VARIANCE,
     SURROUNDINGS,
 )
-from beacon_detect.analysis.interval_bins import BINS, BINS_PER_OCTAVE, WINDOW_WIDTHS
+from beacon_detect.analysis.interval_bins import BINS_PER_OCTAVE, WINDOW_WIDTHS
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
+    from beacon_detect.analysis.compiled.workspace import Workspace
 
 LIMITS = np.array(NEIGHBOUR_LIMITS)
 BY_CHANCE = np.tanh(LIMITS / 2)
+BEYOND = 1e3
+"""Stands for the log of an interval beyond a factor of eight, where the plain twin has NaN."""
+HOUR_SECONDS = DAY_SECONDS / 24
 
 
 @jit
-def fill_counts(excess: Floats, rate: float, counts: Integers) -> tuple[int, int]:
-    """Add intervals to a histogram; return the lowest and highest bin used."""
-    one = np.empty(1)
-    bits = one.view(np.int64)
-    lowest, highest = BINS, 0
-    for x in excess:
-        one[0] = x * rate
-        index = clip_bin(bits[0])
-        counts[index] += 1
-        lowest = min(lowest, index)
-        highest = max(highest, index)
-    return lowest, highest
-
-
-@jit
-def quantile_bin(counts: Integers, lowest: int, highest: int, wanted: float) -> float:
-    """Return the fractional bin below which ``wanted`` intervals lie."""
-    below = 0.0
-    for index in range(lowest, highest + 1):
-        if counts[index] and below + counts[index] >= wanted:
-            return float(index + (wanted - below) / counts[index])
-        below += counts[index]
-    return highest + 1.0
-
-
-@jit
-def octave_divergence(counts: Integers, lowest: int, highest: int, total: int) -> float:
+def octave_divergence(upto: Integers, used: int) -> float:
     """Return the divergence per interval of the densest octave; chance puts a quarter there."""
-    inside, most = 0, 0
-    for index in range(lowest, highest + 1):
-        inside += counts[index]
-        if index - BINS_PER_OCTAVE >= lowest:
-            inside -= counts[index - BINS_PER_OCTAVE]
-        most = max(most, inside)
-    return kl_divergence(most / total, 0.25)
+    most, _ = fullest(upto, used, BINS_PER_OCTAVE)
+    return kl_divergence(most / upto[WIDEST + used], 0.25)
 
 
 @jit
-def prominence(counts: Integers, lowest: int, highest: int) -> float:
+def prominence(upto: Integers, used: int) -> float:
     """Return log(1 + nats) by which a window stands out from the windows beside it.
 
     Whatever the law of the intervals, where its density in the logarithm is
@@ -82,135 +57,159 @@ def prominence(counts: Integers, lowest: int, highest: int) -> float:
     """
     best = 0.0
     for bins in WINDOW_WIDTHS:
-        inside, most, at = 0, -1, 0
-        for index in range(lowest, highest + 1):
-            inside += counts[index]
-            if index - bins >= lowest:
-                inside -= counts[index - bins]
-            if inside > most:
-                most, at = inside, index - bins + 1
+        most, at = fullest(upto, used, bins)
         beside = bins * (SURROUNDINGS // 2)
-        around = 0
-        for index in range(max(at - beside, lowest), min(at + bins + beside, highest + 1)):
-            around += counts[index]
+        first, last = max(at - beside, 0), min(at + bins + beside, used)
+        around = upto[WIDEST + last] - upto[WIDEST + first]
         best = max(best, around * kl_divergence(most / around, 1.0 / SURROUNDINGS))
     return math.log1p(best)
 
 
 @jit
-def spreads(excess: Floats, rate: float, counts: Integers) -> tuple[float, float, float, float]:
+def spreads(
+    intervals: Floats, gap: float, rate: float, w: Workspace
+) -> tuple[float, float, float, float]:
     """Return (octave divergence, prominence, quartile octaves, decile octaves)."""
-    total = len(excess)
-    lowest, highest = fill_counts(excess, rate, counts)
-    divergence = octave_divergence(counts, lowest, highest, total)
-    prominent = prominence(counts, lowest, highest)
-    edges = np.empty(4)
-    for i, share in enumerate((0.1, 0.25, 0.75, 0.9)):
-        edges[i] = quantile_bin(counts, lowest, highest, share * total)
-    counts[lowest : highest + 1] = 0
+    total = len(intervals)
+    for i in range(total):
+        w.scaled[i] = (intervals[i] - gap) * rate
+    lowest, used = tally(w.scaled[:total], w)
+    p10 = quantile_bin(w.upto, lowest, 0.1 * total)
+    p25 = quantile_bin(w.upto, lowest, 0.25 * total)
+    p75 = quantile_bin(w.upto, lowest, 0.75 * total)
+    p90 = quantile_bin(w.upto, lowest, 0.9 * total)
     return (
-        divergence,
-        prominent,
-        (edges[2] - edges[1]) / BINS_PER_OCTAVE,
-        (edges[3] - edges[0]) / BINS_PER_OCTAVE,
+        octave_divergence(w.upto, used),
+        prominence(w.upto, used),
+        (p75 - p25) / BINS_PER_OCTAVE,
+        (p90 - p10) / BINS_PER_OCTAVE,
     )
 
 
 @jit
 def second_window(
-    intervals: Floats,
-    multiples: Integers,
-    gap: float,
-    rate: float,
-    scaled: Floats,
-    counts: Integers,
+    intervals: Floats, multiples: Integers, gap: float, rate: float, w: Workspace
 ) -> tuple[int, int, int]:
     """Return (low bin, high bin, count) of the densest window of the unexplained intervals."""
     rest = 0
     for i in range(len(intervals)):
-        if multiples[i] == 0:
-            scaled[rest] = intervals[i] - gap
-            rest += 1
+        w.scaled[rest] = (intervals[i] - gap) * rate
+        rest += multiples[i] == 0
     if rest < 4:
         return 0, 1, 0
-    lowest, highest = fill_counts(scaled[:rest], rate, counts)
-    low, high, count, divergence = densest_window(
-        counts, lowest, highest, rest, SECOND_WINDOW_FIRST_WIDTH
-    )
-    counts[lowest : highest + 1] = 0
+    lowest, used = tally(w.scaled[:rest], w)
+    low, high, count, divergence = densest_window(w.upto, lowest, used, SECOND_WINDOW_FIRST_WIDTH)
     if divergence * rest <= SECOND_WINDOW_NATS:
         return 0, 1, 0
     return low, high, count
 
 
+@reorderable
+def folded_squares(intervals: Floats, interval: float) -> tuple[float, int]:
+    """Return (sum of the squared folded residuals, each at most 1; how many there are)."""
+    squares, used = 0.0, 0
+    for i in range(len(intervals)):
+        ratio = intervals[i] / interval
+        multiple = max(np.floor(ratio + 0.5), 1.0)
+        # The residual is divided by the root of the multiple, its square by the multiple.
+        square = min((ratio - multiple) ** 2 / multiple, 1.0)
+        squares += square * (ratio <= LATE_INTERVALS)
+        used += ratio <= LATE_INTERVALS
+    return squares, used
+
+
 @jit
 def folded_cv(intervals: Floats, interval: float, gap: float) -> float:
     """Return the root mean square of the folded residuals, corrected for dead time, at most 2."""
-    squares, used = 0.0, 0
-    for x in intervals:
-        ratio = x / interval
-        if ratio <= LATE_INTERVALS:
-            multiple = max(math.floor(ratio + 0.5), 1.0)
-            residual = (ratio - multiple) / math.sqrt(multiple)
-            squares += min(max(residual, -1.0), 1.0) ** 2
-            used += 1
+    squares, used = folded_squares(intervals, interval)
     root = math.sqrt(squares / used) if used else 1.0
     return min(root * interval / max(interval - gap, 0.05 * interval), 2.0)
 
 
-@jit
-def fill_logs(intervals: Floats, interval: float, gap: float, logs: Floats) -> float:
-    """Write the log of each interval beyond the dead time over the interval; return their spread.
-
-    Intervals beyond a factor of eight get NaN.  The spread is the log of the
-    mean minus the mean of the log (Moran 1951), 0 for a perfect beacon.
-    """
+@reorderable
+def moran(relative: Floats, logs: Floats) -> float:
+    """Return the log of the mean minus the mean of the log (Moran 1951), 0 for a perfect beacon."""
     total, total_log, used = 0.0, 0.0, 0
-    for i in range(len(intervals)):
-        x = intervals[i]
-        logs[i] = np.nan
-        if interval / 8 < x < interval * 8:
-            relative = max((x - gap) / interval, 1e-4)
-            logs[i] = math.log(relative)
-            total += relative
-            total_log += logs[i]
-            used += 1
+    for i in range(len(logs)):
+        known = logs[i] < BEYOND
+        total += relative[i] * known
+        total_log += logs[i] * known
+        used += known
     return math.log(total / used) - total_log / used if used > 2 else 1.0
 
 
 @jit
-def neighbours(logs: Floats) -> tuple[float, float, float, float]:
+def fill_logs(intervals: Floats, interval: float, gap: float, w: Workspace) -> float:
+    """Write the log of each interval beyond the dead time over the interval; return their spread.
+
+    Intervals beyond a factor of eight get ``BEYOND``.
+    """
+    total = len(intervals)
+    for i in range(total):
+        x = intervals[i]
+        w.xs[i] = max((x - gap) / interval, 1e-4)
+        inside = (x > interval / 8) & (x < interval * 8)
+        w.logs[i] = natural_log(w.xs[i]) if inside else BEYOND
+    return moran(w.xs[:total], w.logs[:total])
+
+
+@jit
+def pair_neighbours(logs: Floats, xs: Floats, ys: Floats) -> int:
+    """Write the pairs of neighbouring logs that are both known; return how many there are."""
+    pairs = 0
+    for i in range(1, len(logs)):
+        xs[pairs], ys[pairs] = logs[i - 1], logs[i]
+        pairs += (logs[i - 1] < BEYOND) & (logs[i] < BEYOND)
+    return pairs
+
+
+@reorderable
+def moments(xs: Floats, ys: Floats) -> tuple[float, float, float]:
+    """Return (variance of x, variance of y, covariance) of points."""
+    x, y, xx, yy, xy = 0.0, 0.0, 0.0, 0.0, 0.0
+    points = len(xs)
+    for i in range(points):
+        x += xs[i]
+        y += ys[i]
+        xx += xs[i] * xs[i]
+        yy += ys[i] * ys[i]
+        xy += xs[i] * ys[i]
+    x, y = x / points, y / points
+    return xx / points - x * x, yy / points - y * y, xy / points - x * y
+
+
+@jit
+def share_within(xs: Floats, ys: Floats, limit: float) -> float:
+    """Return the share of points whose coordinates differ by less than ``limit``."""
+    within = 0
+    for i in range(len(xs)):
+        within += abs(ys[i] - xs[i]) < limit
+    return within / len(xs)
+
+
+@jit
+def neighbours(logs: Floats, w: Workspace) -> tuple[float, float, float, float]:
     """Return (serial correlation, share within 10 %, share within 35 %, evidence) of neighbours.
 
     For two exponential intervals P(|ln(x1 / x2)| < a) = tanh(a / 2).
     """
-    within = np.zeros(len(LIMITS))
-    pairs, a, b, aa, bb, ab = 0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for i in range(1, len(logs)):
-        before, after = logs[i - 1], logs[i]
-        if before == before and after == after:  # neither is NaN
-            pairs += 1
-            for j in range(len(LIMITS)):
-                if abs(after - before) < LIMITS[j]:
-                    within[j] += 1
-            a += before
-            b += after
-            aa += before * before
-            bb += after * after
-            ab += before * after
+    pairs = pair_neighbours(logs, w.xs, w.ys)
     if pairs < 3:
         return 0.0, 0.0, 0.0, 0.0
-    variance = min(aa / pairs - (a / pairs) ** 2, bb / pairs - (b / pairs) ** 2)
+    before, after = w.xs[:pairs], w.ys[:pairs]
+    variance, next_variance, covariance = moments(before, after)
     serial = SERIAL_OF_SCHEDULE
-    if variance > STEADY_VARIANCE:
-        spread = (aa / pairs - (a / pairs) ** 2) * (bb / pairs - (b / pairs) ** 2)
-        serial = (ab / pairs - a * b / pairs / pairs) / math.sqrt(spread)
+    if min(variance, next_variance) > STEADY_VARIANCE:
+        serial = covariance / math.sqrt(variance * next_variance)
         serial *= pairs / (pairs + SERIAL_PRIOR)
-    best = 0.0
+    close, near, best = 0.0, 0.0, 0.0
     for j in range(len(LIMITS)):
-        best = max(best, kl_divergence(within[j] / pairs, BY_CHANCE[j]))
+        share = share_within(before, after, LIMITS[j])
+        best = max(best, kl_divergence(share, BY_CHANCE[j]))
+        close = share if j == 1 else close
+        near = share if j == 3 else near
     # Neighbouring pairs overlap, so only half of them are independent.
-    return serial, within[1] / pairs, within[3] / pairs, math.log1p(0.5 * pairs * best)
+    return serial, close, near, math.log1p(0.5 * pairs * best)
 
 
 @jit
@@ -236,76 +235,87 @@ def fano(intervals: Floats, interval: float, gap: float) -> float:
 
 
 @jit
+def fill_elapsed(intervals: Floats, elapsed: Floats) -> None:
+    """Write the time from the first check-in to each later one, seconds."""
+    position = 0.0
+    for i in range(len(intervals)):
+        position += intervals[i]
+        elapsed[i] = position
+
+
+@jit
+def coverage(elapsed: Floats, width: float, places: Integers) -> float:
+    """Return the share of the windows of a width, seconds, that saw a check-in."""
+    places[0] = 0
+    for i in range(len(elapsed)):
+        places[i + 1] = int(elapsed[i] / width + ROUNDING)
+    seen = 1
+    for i in range(len(elapsed)):
+        seen += places[i + 1] != places[i]
+    return float(min(1.0, seen / (places[len(elapsed)] + 1)))
+
+
+@reorderable
 def active_shares(
     intervals: Floats, multiples: Integers, interval: float, low: float
-) -> tuple[float, float, float, float]:
-    """Return (explained time, coverage, early, late)."""
+) -> tuple[float, float, float]:
+    """Return (explained time, early, late)."""
     explained, active, early, late = 0.0, 0.0, 0, 0
-    position, seen, last = 0.0, 1, 0
-    for i in range(len(intervals)):
-        x = intervals[i]
-        position += x
-        window = int(position / (COVERAGE_INTERVALS * interval) + ROUNDING)
-        if window != last:
-            seen += 1
-            last = window
-        if x > LATE_INTERVALS * interval:
-            late += 1
-        else:
-            active += x
-            if multiples[i] > 0:
-                explained += x
-        if multiples[i] == 0 and x < low:
-            early += 1
-    share = explained / active if active > 0 else 0.0
     total = len(intervals)
-    return share, min(1.0, seen / (last + 1)), early / total, late / total
+    for i in range(total):
+        x = intervals[i]
+        asleep = x <= LATE_INTERVALS * interval
+        active += x * asleep
+        explained += x * (asleep & (multiples[i] > 0))
+        early += (multiples[i] == 0) & (x < low)
+        late += x > LATE_INTERVALS * interval
+    return explained / active if active > 0 else 0.0, early / total, late / total
 
 
 @jit
 def weak_quarter(multiples: Integers) -> float:
     """Return the explained share of the second worst quarter of the intervals."""
-    explained = np.zeros(4)
-    sizes = np.zeros(4)
-    total = len(multiples)
-    for i in range(total):
-        quarter = i * 4 // total
-        sizes[quarter] += 1
-        if multiples[i] > 0:
-            explained[quarter] += 1
-    shares = np.sort(explained / np.maximum(sizes, 1))
-    return float(shares[1])
+    worst, second, begin = np.inf, np.inf, 0
+    for quarter in range(1, 5):
+        end = (quarter * len(multiples) + 3) // 4
+        explained = 0
+        for i in range(begin, end):
+            explained += multiples[i] > 0
+        share = explained / max(end - begin, 1)
+        worst, second = min(worst, share), min(second, max(worst, share))
+        begin = end
+    return second
 
 
 @jit
-def schedule_lock(intervals: Floats, interval: float, cv: float) -> float:
+def fill_drifts(intervals: Floats, interval: float, numbers: Floats, drifts: Floats) -> int:
+    """Write the number of each check-in and its drift from a schedule; return how many there are."""
+    used, number, drift = 0, 0.0, 0.0
+    for i in range(len(intervals)):
+        ratio = intervals[i] / interval
+        step = max(np.floor(ratio + 0.5), 1.0)
+        number += step
+        drift += ratio - step
+        if ratio < LATE_INTERVALS:
+            numbers[used], drifts[used] = number, drift
+            used += 1
+        else:
+            drift = 0.0  # a silence starts the schedule anew
+    return used
+
+
+@jit
+def schedule_lock(intervals: Floats, interval: float, cv: float, w: Workspace) -> float:
     """Return log2 of the drift from a fixed schedule over the drift a sleep loop would have.
 
     The time of each check-in is regressed on its folded number.  A loop that
     sleeps drifts with the root of the number, a schedule does not drift.
     """
-    used = 0
-    k, kk, y, yy, ky, number, position = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for x in intervals:
-        ratio = x / interval
-        step = max(math.floor(ratio + 0.5), 1.0)
-        number += step
-        position += ratio
-        if ratio < LATE_INTERVALS:
-            drift = position - number
-            k += number
-            kk += number * number
-            y += drift
-            yy += drift * drift
-            ky += number * drift
-            used += 1
-        else:
-            position = number  # a silence starts the schedule anew
+    used = fill_drifts(intervals, interval, w.xs, w.ys)
     if used < 5:
         return 0.0
-    variance = kk / used - (k / used) ** 2
-    covariance = ky / used - k * y / used / used
-    rest = yy / used - (y / used) ** 2 - covariance**2 / max(variance, 1e-9)
+    variance, drift_variance, covariance = moments(w.xs[:used], w.ys[:used])
+    rest = drift_variance - covariance**2 / max(variance, 1e-9)
     drift_of_loop = (cv + LEAST_CV) * math.sqrt(used / 15.0 + 1)
     return math.log2((math.sqrt(max(rest, 0.0)) + LEAST_DRIFT) / drift_of_loop)
 
@@ -313,6 +323,8 @@ def schedule_lock(intervals: Floats, interval: float, cv: float) -> float:
 @jit
 def burst_shape(firsts: Integers, found: int, events: int) -> float:
     """Return the share of check-ins with the most usual number of connections (at most 63)."""
+    if found == events:
+        return 1.0
     sizes = np.zeros(64, np.int64)
     for i in range(found):
         following = firsts[i + 1] if i + 1 < found else events
@@ -321,51 +333,37 @@ def burst_shape(firsts: Integers, found: int, events: int) -> float:
 
 
 @jit
-def halves(intervals: Floats) -> float:
+def halves(elapsed: Floats) -> float:
     """Return the imbalance of check-ins between the two halves of their span, in log2."""
-    middle = intervals.sum() / 2
-    position, before = 0.0, 1
-    for x in intervals:
-        position += x
-        if position < middle:
-            before += 1
-    after = len(intervals) + 1 - before
+    middle = elapsed[-1] / 2
+    before = 1
+    for i in range(len(elapsed)):
+        before += elapsed[i] < middle
+    after = len(elapsed) + 1 - before
     return abs(math.log2((before + 0.5) / (after + 0.5)))
 
 
 @jit
-def day_hours(intervals: Floats) -> float:
+def day_hours(elapsed: Floats) -> float:
     """Return the share of the 24 hours, counted from the first check-in, that were active."""
-    if intervals.sum() <= DAY_FLAG_SECONDS:
+    if elapsed[-1] <= DAY_FLAG_SECONDS:
         return -1.0
-    active = np.zeros(24)
-    active[0] = 1.0
-    position = 0.0
-    for x in intervals:
-        position += x
-        active[int(position % DAY_SECONDS / 3_600.0) % 24] = 1.0
-    return float(active.sum() / min(24.0, len(intervals) + 1.0))
+    active = 1  # one bit for each hour
+    for i in range(len(elapsed)):
+        active |= 1 << (int(elapsed[i] / HOUR_SECONDS) % 24)
+    hours = 0
+    for hour in range(24):
+        hours += (active >> hour) & 1
+    return hours / min(24.0, len(elapsed) + 1.0)
 
 
 @jit
-def size_share(sizes: Integers, counts: Integers) -> float:
+def size_share(sizes: Integers, w: Workspace) -> float:
     """Return the largest share of sizes inside about 9 %, of at most 512 evenly taken ones."""
-    one = np.empty(1)
-    bits = one.view(np.int64)
     step = max(len(sizes) // 512, 1)
-    lowest, highest, total = BINS, 0, 0
-    for i in range(0, len(sizes), step):
-        one[0] = sizes[i] + 1.0
-        index = clip_bin(bits[0])
-        counts[index] += 1
-        lowest = min(lowest, index)
-        highest = max(highest, index)
-        total += 1
-    inside, most = 0, 0
-    for index in range(lowest, highest + 1):
-        inside += counts[index]
-        if index - 2 >= lowest:
-            inside -= counts[index - 2]
-        most = max(most, inside)
-    counts[lowest : highest + 1] = 0
+    total = (len(sizes) + step - 1) // step
+    for i in range(total):
+        w.scaled[i] = sizes[i * step] + 1.0
+    _, used = tally(w.scaled[:total], w)
+    most, _ = fullest(w.upto, used, 2)
     return most / total

@@ -8,12 +8,13 @@ import numpy as np
 
 from beacon_detect.analysis.constants import (
     RESIDUAL_BINS,
+    SHAPE_CHECK_INS,
     SPECTRUM_CHECK_INS,
     SPECTRUM_HIGHEST,
     SPECTRUM_LOWEST,
 )
 from beacon_detect.analysis.features import FEATURES
-from beacon_detect.analysis.interval_bins import BINS, HALF_OCTAVE
+from beacon_detect.analysis.interval_bins import BINS, HALF_OCTAVE, WINDOW_WIDTHS
 from beacon_detect.analysis.rows import ROW_FIELDS
 from beacon_detect.analysis.types import MIN_CHECK_INS
 
@@ -21,24 +22,35 @@ if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
 
 HALVES = BINS // HALF_OCTAVE
+DUPLICATES = HALVES + 2
+"""Where gaps that are no gaps are counted: beyond the half octaves and the neighbours of the last."""
 LINES = SPECTRUM_HIGHEST - SPECTRUM_LOWEST + 1
+WAVES = 2 * LINES + 2
+"""A cosine and a sine for each line, the squared weight, and one to fill whole vectors of the processor."""
+WIDEST = int(WINDOW_WIDTHS[-1])
+"""The running total of a histogram starts with so many empty bins."""
 
 
 class Workspace(NamedTuple):
-    """Scratch arrays; the histograms are empty between uses."""
+    """Scratch arrays; ``counts`` is empty and ``upto`` starts with zeros between uses."""
 
     firsts: Integers
     intervals: Floats
     folded: Floats
     multiples: Integers
     scaled: Floats
-    logs: Floats
+    places: Integers
     counts: Integers
-    seconds: Floats
+    upto: Integers
     halves: Integers
     residuals: Integers
     bins: Integers
+    sums: Floats
     power: Floats
+    elapsed: Floats
+    logs: Floats
+    xs: Floats
+    ys: Floats
     stack: Integers
     row: Floats
     features: Floats
@@ -52,13 +64,18 @@ def workspace(longest: int) -> Workspace:
         folded=np.empty(longest + 1),
         multiples=np.empty(longest + 1, np.int64),
         scaled=np.empty(longest + 1),
-        logs=np.empty(longest + 1),
+        places=np.empty(longest + 1, np.int64),
         counts=np.zeros(BINS, np.int64),
-        seconds=np.zeros(BINS),
-        halves=np.zeros(HALVES + 2, np.int64),
+        upto=np.zeros(WIDEST + BINS + 1, np.int64),
+        halves=np.zeros(DUPLICATES + 1, np.int64),
         residuals=np.zeros(RESIDUAL_BINS + 1, np.int64),
         bins=np.zeros(SPECTRUM_CHECK_INS + 1, np.int64),
+        sums=np.zeros(WAVES),
         power=np.zeros(LINES),
+        elapsed=np.empty(SHAPE_CHECK_INS),
+        logs=np.empty(SHAPE_CHECK_INS),
+        xs=np.empty(SHAPE_CHECK_INS),
+        ys=np.empty(SHAPE_CHECK_INS),
         stack=np.zeros(3 * (longest // MIN_CHECK_INS + 2), np.int64),
         row=np.zeros(len(ROW_FIELDS)),
         features=np.zeros(len(FEATURES)),
