@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
@@ -11,7 +9,6 @@ from hypothesis import strategies as st
 
 from beacon_detect.readers.base import Problems
 from beacon_detect.readers.columns import (
-    AddressParser,
     Flows,
     counts,
     distinct,
@@ -20,44 +17,10 @@ from beacon_detect.readers.columns import (
     mapped,
     name_schema,
     name_table,
-    packed_address,
     protocol_numbers,
     record_table,
 )
-from beacon_detect.records import pack_address, record_schema, unpack_address
-
-ADDRESSES = st.ip_addresses().map(str)
-TEXTS = st.lists(st.one_of(ADDRESSES, st.text(max_size=8), st.none()), max_size=40)
-
-
-@given(TEXTS)
-def test_addresses_agree_with_the_standard_library(texts: list[str | None]) -> None:
-    parser = AddressParser()
-    for _ in range(2):
-        packed, valid = parser.parse(pa.array(texts, pa.string()))
-        for text, raw, good in zip(texts, packed, valid, strict=True):
-            try:
-                expected = pack_address((text or "").partition("%")[0])
-            except ValueError:
-                continue
-            assert good
-            assert raw.tobytes() == expected
-
-
-@given(ADDRESSES)
-def test_an_address_is_itself_after_packing(text: str) -> None:
-    packed = packed_address(text)
-
-    assert packed is not None
-    assert ipaddress.ip_address(unpack_address(packed)) in {
-        ipaddress.ip_address(text),
-        getattr(ipaddress.ip_address(text), "ipv4_mapped", None),
-    }
-
-
-def test_what_only_looks_like_an_address_is_none() -> None:
-    for text in ("", "1.2.3", "1.2.3.4.5", "00:11:22:33:44:55", "1.2.3.999", "host", None):
-        assert packed_address(text) is None
+from beacon_detect.records import record_schema
 
 
 @given(st.lists(st.one_of(st.none(), st.sampled_from("abc")), max_size=20))

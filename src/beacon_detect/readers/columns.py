@@ -1,13 +1,11 @@
 """From loose columns of a file (texts, numbers) to Arrow tables of records.
 
 Text is converted once per distinct value and gathered by code, so that a
-million rows cost a few array operations. Limit: addresses with a zone
-(``fe80::1%eth0``) lose the zone.
+million rows cost a few array operations.
 """
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from beacon_detect.records import (
-    V4_PREFIX,
     Kind,
     Outcome,
     address_words,
@@ -30,9 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from beacon_detect.readers.base import Problems
-
-MAX_CACHED = 1_000_000
-"""Distinct texts remembered per column kind (about 150 MB); beyond it the memory starts anew."""
 
 PROTOCOLS = {
     "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51,
@@ -64,55 +58,8 @@ def name_schema() -> pa.Schema:
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns])
 
 
-def packed_address(text: str | None) -> bytes | None:
-    """Return the 16-byte form of an address in text, or None when it is none."""
-    text = (text or "").strip()
-    if not text:
-        return None
-    try:
-        if ":" not in text:
-            return V4_PREFIX + socket.inet_aton(text) if text.count(".") == 3 else None
-        return socket.inet_pton(socket.AF_INET6, text.partition("%")[0].strip("[]"))
-    except (OSError, ValueError):
-        return None
-
-
-class AddressParser:
-    """Turns text columns of addresses into packed bytes, each distinct text once in its life."""
-
-    def __init__(self) -> None:
-        self._places: dict[str | None, int] = {}
-        self._packed = bytearray()
-        self._valid = bytearray()
-
-    def parse(self, column: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Return ``(n, 16)`` packed addresses and which rows are valid."""
-        codes, texts = distinct(column)
-        if len(self._places) > MAX_CACHED:
-            self._places, self._packed, self._valid = {}, bytearray(), bytearray()
-        places = self._places
-        rows = [places.get(text, -1) for text in texts]
-        if -1 in rows:
-            rows = [
-                self._add(text) if row < 0 else row for row, text in zip(rows, texts, strict=True)
-            ]
-        # Copies, because a bytearray that is lent out cannot grow.
-        packed = np.frombuffer(bytes(self._packed), np.uint8).reshape(-1, 16)
-        valid = np.frombuffer(bytes(self._valid), np.bool_)
-        used = np.take(np.array(rows, np.int64), codes)
-        # take along the axis is eight times as fast as fancy indexing of 16-byte rows.
-        return np.take(packed, used, axis=0), np.take(valid, used)
-
-    def _add(self, text: str | None) -> int:
-        packed = packed_address(text)
-        place = self._places[text] = len(self._valid)
-        self._packed += packed or NO_ADDRESS
-        self._valid.append(packed is not None)
-        return place
-
-
-def distinct(column: pa.Array) -> tuple[NDArray[np.int32], list[str | None]]:
-    """Return each row's code and the distinct values of a text column (null is one of them)."""
+def coded(column: pa.Array) -> tuple[NDArray[np.int32], pa.Array]:
+    """Return each row's code and the distinct values of a text column; null has the last code."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -124,13 +71,18 @@ def distinct(column: pa.Array) -> tuple[NDArray[np.int32], list[str | None]]:
             column = pa.array([], pa.string())
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
-    values: list[str | None] = column.dictionary.to_pylist()
-    indices = column.indices
+    values, indices = column.dictionary, column.indices
     if indices.null_count:
         indices = pc.fill_null(indices, pa.scalar(len(values), indices.type))
-        values = [*values, None]
-    codes = indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    return codes, values
+        values = pa.concat_arrays([values, pa.nulls(1, values.type)])
+    return indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False), values
+
+
+def distinct(column: pa.Array) -> tuple[NDArray[np.int32], list[str | None]]:
+    """Return each row's code and the distinct values of a text column (null is one of them)."""
+    codes, values = coded(column)
+    texts: list[str | None] = values.to_pylist()
+    return codes, texts
 
 
 def protocol_numbers(column: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.errors import DataError
+from beacon_detect.readers.addresses import AddressParser
 from beacon_detect.readers.base import Chunk, Problems, ReadOptions
 from beacon_detect.readers.columns import (
-    AddressParser,
     Flows,
     counts,
     drop_invalid,

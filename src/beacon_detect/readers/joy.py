@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beacon_detect.readers.addresses import AddressParser
 from beacon_detect.readers.columns import (
-    AddressParser,
     Flows,
     counts,
     drop_invalid,

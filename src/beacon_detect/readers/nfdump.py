@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from beacon_detect.readers import delimited, jsonlines
+from beacon_detect.readers.addresses import AddressParser
 from beacon_detect.readers.columns import (
-    AddressParser,
     Flows,
     counts,
     distinct,

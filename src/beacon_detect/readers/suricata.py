@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beacon_detect.readers.addresses import AddressParser
 from beacon_detect.readers.base import Chunk
 from beacon_detect.readers.columns import (
-    AddressParser,
     Flows,
     counts,
     drop_invalid,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beacon_detect.readers.addresses import AddressParser
 from beacon_detect.readers.base import Chunk
 from beacon_detect.readers.columns import (
     NO_ADDRESS,
-    AddressParser,
     Flows,
     counts,
     drop_invalid,
