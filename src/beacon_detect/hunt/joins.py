@@ -22,52 +22,66 @@ MAX_WAITING = 1_000_000
 """Names that wait for their connection (21 bytes each)."""
 
 
-class ConnectionPairs:
-    """Connection id -> pair id, of the newest connections.
+_Run = tuple["NDArray[np.uint64]", "NDArray[np.uint64]"]
+"""Connection ids and the pair of each."""
+
+
+class _Generation:
+    """Connections that came in about the same time.
 
     Sorted runs, of which the smaller are merged into the larger ones, so that
-    a lookup between any two additions stays cheap; two generations, so that the
-    oldest can be forgotten at once.
+    a lookup between any two additions stays cheap; nothing is sorted before the
+    first lookup, which most inputs never ask for.
     """
 
-    def __init__(self, most: int = MAX_CONNECTIONS) -> None:
-        self._most = most
-        self._fresh: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = []
-        self._runs: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = []
-        self._older: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = []
-        self._held = 0
+    def __init__(self) -> None:
+        self._fresh: list[_Run] = []
+        self._runs: list[_Run] = []
+        self.held = 0
 
     def add(self, connection: NDArray[np.uint64], pairs: NDArray[np.uint64]) -> None:
-        """Remember the pair of each connection."""
-        if not len(connection):
-            return
         self._fresh.append((connection, pairs))
-        self._held += len(connection)
-        if self._held >= self._most // 2:
-            self._sort()
-            self._older, self._runs, self._held = self._runs, [], 0
+        self.held += len(connection)
 
-    def find(self, connection: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-        """Return the pair of each connection, and which are known."""
-        self._sort()
-        pairs, known = np.zeros(len(connection), np.uint64), np.zeros(len(connection), bool)
-        for ids, values in (*self._older, *self._runs):  # newer ones overwrite
-            at = np.maximum(np.searchsorted(ids, connection, "right") - 1, 0)
-            found = ids[at] == connection
-            pairs[found], known = values[at[found]], known | found
-        return pairs, known
-
-    def _sort(self) -> None:
+    def runs(self) -> list[_Run]:
+        """Return all runs, older ones first."""
         if self._fresh:
             self._runs.append(_sorted(self._fresh))
             self._fresh = []
         while len(self._runs) > 1 and 2 * len(self._runs[-1][0]) > len(self._runs[-2][0]):
             self._runs[-2:] = [_sorted(self._runs[-2:])]
+        return self._runs
 
 
-def _sorted(
-    runs: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]],
-) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+class ConnectionPairs:
+    """Connection id -> pair id, of the newest connections.
+
+    Two generations, so that the oldest can be forgotten at once.
+    """
+
+    def __init__(self, most: int = MAX_CONNECTIONS) -> None:
+        self._most = most
+        self._newer, self._older = _Generation(), _Generation()
+
+    def add(self, connection: NDArray[np.uint64], pairs: NDArray[np.uint64]) -> None:
+        """Remember the pair of each connection."""
+        if not len(connection):
+            return
+        self._newer.add(connection, pairs)
+        if self._newer.held >= self._most // 2:
+            self._older, self._newer = self._newer, _Generation()
+
+    def find(self, connection: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+        """Return the pair of each connection, and which are known."""
+        pairs, known = np.zeros(len(connection), np.uint64), np.zeros(len(connection), bool)
+        for ids, values in (*self._older.runs(), *self._newer.runs()):  # newer ones overwrite
+            at = np.maximum(np.searchsorted(ids, connection, "right") - 1, 0)
+            found = ids[at] == connection
+            pairs[found], known = values[at[found]], known | found
+        return pairs, known
+
+
+def _sorted(runs: list[_Run]) -> _Run:
     ids = np.concatenate([run[0] for run in runs])
     order = np.argsort(ids, kind="stable")
     return ids[order], np.concatenate([run[1] for run in runs])[order]
