@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -117,7 +116,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         assert implant.child.wait(2 * PATIENCE) == 0, implant.text()
         for system in (host, gateway):
             eventually(
-                lambda system=system: connections(system) == CHECK_INS,
+                lambda system=system: system.connections(BEACON_PORT) == CHECK_INS,
                 what="every check-in is stored",
             )
             eventually(lambda system=system: found_whole(system), what="the beacon is found")
@@ -134,16 +133,6 @@ def beacons(system: System) -> list[dict[str, Any]]:
 def found_whole(system: System) -> bool:
     """Say whether the beacon is a finding that a pass over its last check-in has updated."""
     return [b["connections"] for b in beacons(system)] == [CHECK_INS]
-
-
-def pair(system: System) -> dict[str, Any]:
-    """Return the beacon's pair as the control plane counts it, empty while it is unknown."""
-    listed = system.get(f"connections?limit=1000&dst_ip={SERVER_V4}")["connections"]
-    return next((p for p in listed if p["dst_port"] == BEACON_PORT), {})
-
-
-def connections(system: System) -> int:
-    return int(pair(system).get("connections", 0))
 
 
 @pytest.fixture(params=["host", "gateway"])
@@ -170,7 +159,7 @@ def test_connections_and_bytes_are_counted_exactly(system: System) -> None:
         "bytes_in": CHECK_INS * ANSWER,
     }
 
-    eventually(lambda: expected.items() <= pair(system).items(), what=f"{expected}")
+    eventually(lambda: expected.items() <= system.pair(BEACON_PORT).items(), what=f"{expected}")
 
 
 def test_the_host_sensor_names_the_process(watched: Watched) -> None:
@@ -222,56 +211,3 @@ def test_status_shows_the_sensor_without_losses(system: System) -> None:
 
     assert [sensor["lost"] for sensor in status["sensors"]] == [0]
     assert "LIVE" in system.cli("status")
-
-
-def check_in(spaces: Any, folder: Path, count: int) -> None:
-    command = [*spaces.in_client(), sys.executable, TRAFFIC, "beacon"]
-    command += [SERVER_V4, str(BEACON_PORT), str(count), "0.05"]
-    with process(command, folder / "client.log") as client:
-        assert client.child.wait(PATIENCE) == 0, client.text()
-
-
-def test_nothing_is_lost_or_counted_twice_when_either_side_is_killed(tmp_path: Path) -> None:
-    quiet = {"alerting": {"syslog_enabled": False, "file_enabled": False}}
-    system = System(tmp_path / "system", own_port(), quiet)
-    with ExitStack() as stack:
-        spaces = stack.enter_context(namespaces())
-        listener = stack.enter_context(
-            process(
-                [*spaces.in_server(), sys.executable, TRAFFIC, "listen", str(BEACON_PORT)],
-                tmp_path / "listener.log",
-            )
-        )
-        eventually(lambda: "listening" in listener.text(), what="the listener listens")
-        server = stack.enter_context(system.server())
-        eventually(system.is_up, what="the control plane answers")
-        sensor = stack.enter_context(system.sensor())
-        eventually(system.watches, what="the sensor reports")
-
-        check_in(spaces, tmp_path, 13)
-        eventually(lambda: connections(system) == 13, what="13 connections")
-        server.stop(signal.SIGKILL)
-        check_in(spaces, tmp_path, 17)
-        server = stack.enter_context(system.server())
-        eventually(system.is_up, what="the control plane is back")
-        eventually(lambda: connections(system) == 30, what="13 + 17 connections")
-
-        sensor.stop(signal.SIGKILL)
-        before = sensor.text().count("watching connections")
-        sensor = stack.enter_context(system.sensor())
-        eventually(
-            lambda: sensor.text().count("watching connections") > before, "the sensor is back"
-        )
-        check_in(spaces, tmp_path, 19)
-        eventually(lambda: connections(system) == 49, what="30 + 19 connections")
-
-        assert sensor.stop() == 0, sensor.text()
-        assert server.stop() == 0, server.text()
-        assert connections_stored(system) == 49
-
-
-def connections_stored(system: System) -> int:
-    """Return the count after one more start, from disk alone."""
-    with system.server():
-        eventually(system.is_up, what="the control plane answers")
-        return connections(system)

@@ -193,6 +193,14 @@ class System:
         script = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())"
         return json.loads(run(*self.prefix, sys.executable, "-c", script, url))
 
+    def pair(self, port: int) -> dict[str, Any]:
+        """Return the pair that ends at a port of the server, empty while it is unknown."""
+        listed = self.get(f"connections?limit=1000&dst_ip={SERVER_V4}")["connections"]
+        return next((dict(pair) for pair in listed if pair["dst_port"] == port), {})
+
+    def connections(self, port: int) -> int:
+        return int(self.pair(port).get("connections", 0))
+
     def is_up(self) -> bool:
         try:
             return bool(self.get("health")["status"] == "ok")

@@ -150,10 +150,10 @@ def test_bursts_are_explained_where_the_rhythm_is_theirs(filled: LiveServer) -> 
     assert answer["measured"]["events"] == 30
 
 
-def test_what_no_pass_has_seen_is_measured_all_the_same(filled: LiveServer) -> None:
-    filled.send(beacon(dst="203.0.113.20"))
+def test_what_no_pass_has_seen_is_measured_all_the_same(own_server: LiveServer) -> None:
+    own_server.start().send(beacon(dst="203.0.113.20"))
 
-    answer = of_pair(filled, "203.0.113.20")
+    answer = of_pair(own_server, "203.0.113.20")
 
     assert answer["finding"] is None
     assert answer["why_not"][0].startswith("measured now it reaches risk 9")
@@ -193,10 +193,10 @@ def test_questions_that_make_no_sense_are_refused(filled: LiveServer, query: str
     assert refused(filled, query)[0] == 400
 
 
-def test_an_address_may_be_written_in_any_way(filled: LiveServer) -> None:
-    filled.send(make_records(7, src="2001:db8::5", dst="2001:db8::1", dst_port=22))
+def test_an_address_may_be_written_in_any_way(own_server: LiveServer) -> None:
+    own_server.start().send(make_records(7, src="2001:db8::5", dst="2001:db8::1", dst_port=22))
 
-    answer = explained(filled, src="2001:DB8:0::5", dst="2001:db8:0:0::1")
+    answer = explained(own_server, src="2001:DB8:0::5", dst="2001:db8:0:0::1")
 
     assert (answer["src_ip"], answer["dst_ip"]) == ("2001:db8::5", "2001:db8::1")
 
