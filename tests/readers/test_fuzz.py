@@ -16,9 +16,12 @@ from capture_factory import (
     client_hello,
     connection,
     dns_answer,
+    erspan,
     ethernet,
+    geneve,
     pcap,
     pcapng,
+    vxlan,
 )
 from zeek_samples import CONN, DNS, HTTP, SSL, jsonl, nested, tsv
 
@@ -30,6 +33,12 @@ ROUNDS = 1_500
 _PACKETS = [
     *connection(1_700_000_000, request=client_hello("c2.example.com")),
     Packet(1_700_000_001, ethernet(dns_answer("c2.example.com", SERVER, "2001:db8::1"))),
+    Packet(1_700_000_002, vxlan(ethernet(dns_answer("c2.example.com", SERVER)))),
+    Packet(1_700_000_003, geneve(ethernet(dns_answer("c2.example.com", SERVER)), options=bytes(8))),
+    *(
+        Packet(1_700_000_004, erspan(ethernet(dns_answer("a.example", SERVER)), n))
+        for n in (1, 2, 3)
+    ),
 ]
 _FLOW = {
     "timestamp": "2021-06-06T15:59:46.457984+0200", "event_type": "flow", "src_ip": "10.0.0.5",
