@@ -103,6 +103,15 @@ def test_a_full_log_shortens_every_series_alike_and_counts_what_it_drops(
         assert len(kept[row]) >= min(len(times), log.limit)
 
 
+def test_in_a_hurry_series_come_a_few_at_a_time() -> None:
+    log = log_of([(row, time) for time in range(3) for row in range(20)])
+    hurried = iter([False, *[True] * 20])
+    with bounds(PART_ROWS=30, HURRIED_ROWS=6):
+        sizes = [len(part.rows) for part in log.series(1, lambda: next(hurried))]
+
+    assert sizes == [10, 2, 2, 2, 2, 2]
+
+
 def test_a_log_within_its_bounds_drops_nothing() -> None:
     with bounds(MAX_EVENTS=40, COMPACT_ROWS=10, MAX_SERIES=20):
         log = log_of([(i % 2, i) for i in range(40)], cut=3)

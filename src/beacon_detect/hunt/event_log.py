@@ -16,7 +16,7 @@ import numpy as np
 from beacon_detect.analysis import MIN_CHECK_INS, SeriesBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,8 @@ COMPACT_ROWS = 30_000_000
 """Rows added to a log before it is compacted (600 MB)."""
 PART_ROWS = 4_000_000
 """Rows sorted at once; bounds the memory that sorting takes."""
+HURRIED_ROWS = 500_000
+"""The same after an interrupt, so that the first series come at once."""
 PIECE_ROWS = 1_000_000
 """Rows that lie together; the chunks of a reader are much smaller, and looking through each takes its time."""
 _MAX_SIZE = np.int64(0xFFFFFFFF)
@@ -132,9 +134,14 @@ class EventLog:
         chosen = counts[counts >= minimum]
         return len(chosen), int(chosen.sum())
 
-    def series(self, minimum: int = MIN_CHECK_INS) -> Iterator[SeriesPart]:
-        """Yield the series with at least ``minimum`` events, some pairs at a time."""
-        return _series(self.parts(), minimum, None)
+    def series(
+        self, minimum: int = MIN_CHECK_INS, hurry: Callable[[], bool] = lambda: False
+    ) -> Iterator[SeriesPart]:
+        """Yield the series with at least ``minimum`` events, some pairs at a time.
+
+        While ``hurry`` says so, fewer at a time.
+        """
+        return _series(self.parts(), minimum, None, hurry)
 
     def of_pairs(self, rows: NDArray[np.int64]) -> dict[int, tuple[NDArray[np.int64], ...]]:
         """Return times, bytes out and bytes in of some pairs, in time order."""
@@ -161,7 +168,10 @@ class EventLog:
 
 
 def merged_series(
-    logs: Iterable[EventLog], labels: NDArray[np.int32], minimum: int = MIN_CHECK_INS
+    logs: Iterable[EventLog],
+    labels: NDArray[np.int32],
+    minimum: int = MIN_CHECK_INS,
+    hurry: Callable[[], bool] = lambda: False,
 ) -> Iterator[SeriesPart]:
     """Yield series of the events of several logs under other numbers than their pairs'.
 
@@ -173,15 +183,20 @@ def merged_series(
         Number of each pair, by row of the pair table; pairs labelled -1 are left out.
     minimum
         Fewest events of a series.
+    hurry
+        While it says so, fewer series are yielded at a time.
     """
-    return _series([part for log in logs for part in log.parts()], minimum, labels)
+    return _series([part for log in logs for part in log.parts()], minimum, labels, hurry)
 
 
 def _series(
-    parts: Sequence[Events], minimum: int, labels: NDArray[np.int32] | None
+    parts: Sequence[Events],
+    minimum: int,
+    labels: NDArray[np.int32] | None,
+    hurry: Callable[[], bool],
 ) -> Iterator[SeriesPart]:
     counts = _counts(parts, labels)
-    for events in _sorted_parts(parts, counts, counts >= minimum, labels):
+    for events in _sorted_parts(parts, counts, counts >= minimum, labels, hurry):
         starts = np.append(0, np.flatnonzero(np.diff(events.rows)) + 1)
         offsets = np.append(starts, len(events.rows)).astype(np.int64)
         sizes = (column.astype(np.int64) for column in (events.bytes_out, events.bytes_in))
@@ -208,13 +223,15 @@ def _sorted_parts(
     counts: NDArray[np.int64],
     wanted: NDArray[np.bool_],
     labels: NDArray[np.int32] | None = None,
+    hurry: Callable[[], bool] = lambda: False,
 ) -> Iterator[Events]:
     """Yield the events of wanted pairs a range of pairs at a time, sorted by pair and time."""
     ends = np.cumsum(np.where(wanted, counts, 0))
     low, pairs = 0, len(counts)
     while low < pairs and ends[-1] > (ends[low - 1] if low else 0):
         before = ends[low - 1] if low else 0
-        high = max(int(np.searchsorted(ends, before + PART_ROWS, "right")), low + 1)
+        most = HURRIED_ROWS if hurry() else PART_ROWS
+        high = max(int(np.searchsorted(ends, before + most, "right")), low + 1)
         chosen = [_choose(part, low, high, wanted, labels) for part in parts]
         low = high
         events = Events.joined(chosen)

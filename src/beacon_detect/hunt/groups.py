@@ -22,7 +22,7 @@ from beacon_detect.hunt.event_log import merged_series
 from beacon_detect.records import hash_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -56,9 +56,11 @@ class NameGroups:
         labels[named] = numbers[number]
         return cls(labels, int(wanted.sum()))
 
-    def series(self, collector: Collector) -> Iterator[SeriesPart]:
+    def series(
+        self, collector: Collector, hurry: Callable[[], bool] = lambda: False
+    ) -> Iterator[SeriesPart]:
         """Yield the series of the groups, connections and bursts alike."""
-        return merged_series(collector.logs.values(), self.labels)
+        return merged_series(collector.logs.values(), self.labels, hurry=hurry)
 
     def members(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the pairs of all groups (rows of the pair table) and the group of each."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from beacon_detect.analysis import Settings, analyze, evidence, preface, severity
 from beacon_detect.context import ContextSettings
+from beacon_detect.context.crowd import address_ids
 from beacon_detect.control_plane.whitelist import Networks
 from beacon_detect.hunt.groups import LEAST_SCORE, NameGroups, judge, name_codes
 from beacon_detect.hunt.risk import Candidates, weigh
@@ -150,7 +151,7 @@ def score(
         Asked now and then; once true, only the strongest series of the rest are scored.
     """
     found = [
-        _measure(until_stopped(log.series(), stopped), settings, least, name)
+        _measure(until_stopped(log.series(hurry=stopped), stopped), settings, least, name)
         for name, log in collector.logs.items()
     ]
     watching = sum(one.watching for one in found)
@@ -205,7 +206,7 @@ def _with_names(
     groups = NameGroups.of(collector)
     if not groups.count:
         return scored
-    series = until_stopped(groups.series(collector), stopped)
+    series = until_stopped(groups.series(collector, stopped), stopped)
     found = _measure(series, settings, max(least, LEAST_SCORE), "name")
     scores = np.zeros(groups.count)
     scores[found.rows] = found.columns["score"]
@@ -245,9 +246,10 @@ def prevalence(
     A destination is a name where one is known (``names``, -1 where not), else an address;
     the destinations of a source are addresses.
     """
-    src = collector.pairs.column("src").view("V16").reshape(-1)
-    dst = collector.pairs.column("dst").view("V16").reshape(-1)
-    sources, destinations = (np.unique(side, return_inverse=True)[1] for side in (src, dst))
+    sources, destinations = (
+        np.unique(address_ids(collector.pairs.column(side)), return_inverse=True)[1]
+        for side in ("src", "dst")
+    )
     addresses = int(destinations.max(initial=-1)) + 1
     places = np.where(names >= 0, addresses + names.astype(np.int64), destinations)
     return _partners(places, sources)[places], _partners(sources, destinations)[sources]
@@ -256,8 +258,9 @@ def prevalence(
 def _partners(own: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return with how many different ``others`` each number of ``own`` comes together."""
     span = int(others.max(initial=0)) + 1
-    both = np.unique(own * span + others)
-    return np.bincount(both // span)
+    # NumPy's own unique would build a table of hashes, which takes ten times as long.
+    both = np.sort(own * span + others)
+    return np.bincount(both[np.diff(both, prepend=-1) != 0] // span)
 
 
 INTERNAL = (

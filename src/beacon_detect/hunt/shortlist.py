@@ -28,7 +28,7 @@ FEW = 250
 """Series of a part that are scored after an interrupt."""
 FEW_EVENTS = 100_000
 """Events they may have together."""
-LAST_SECONDS = 1.0
+LAST_SECONDS = 0.5
 """How long parts are looked through after an interrupt."""
 
 
