@@ -6,6 +6,7 @@ documentation and unique-local ranges and exist only inside the namespaces.
 
 from __future__ import annotations
 
+import atexit
 import http.server
 import json
 import os
@@ -26,10 +27,26 @@ import yaml
 from network_wire import Wire, make_wire, run
 from patience import PATIENCE
 
-# A host sensor sees the worlds of all test processes: each has addresses of its own.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-CLIENT_V4, SERVER_V4 = f"198.51.100.{10 + 2 * _WORKER}", f"198.51.100.{11 + 2 * _WORKER}"
-CLIENT_V6, SERVER_V6 = f"fd00:beac::{10 + 2 * _WORKER}", f"fd00:beac::{11 + 2 * _WORKER}"
+
+def own_number() -> tuple[int, socket.socket]:
+    """Return a number that no other process of this machine has while the socket is open."""
+    for number in range(100):
+        keeper = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            keeper.bind(f"\0beacon-detect-tests-{number}")
+        except OSError:
+            keeper.close()
+        else:
+            return number, keeper
+    raise AssertionError("a hundred processes run these tests")
+
+
+# A host sensor sees the worlds of all test processes, also of other runs on this machine:
+# each has addresses of its own.
+_NUMBER, _KEEPER = own_number()
+atexit.register(_KEEPER.close)
+CLIENT_V4, SERVER_V4 = f"198.51.100.{10 + 2 * _NUMBER}", f"198.51.100.{11 + 2 * _NUMBER}"
+CLIENT_V6, SERVER_V6 = f"fd00:beac::{10 + 2 * _NUMBER}", f"fd00:beac::{11 + 2 * _NUMBER}"
 
 
 @contextmanager
