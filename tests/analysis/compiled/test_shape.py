@@ -13,10 +13,10 @@ from beacon_detect.analysis.reference import shape as plain
 def test_histograms_are_left_empty() -> None:
     w = workspace(100)
     intervals = np.random.default_rng(1).exponential(60, 100)
-    shape.spreads(intervals, 0.0, 1 / 60, w)
-    shape.size_share(np.arange(100), w)
+    shape.spreads(intervals, 0.0, 1 / 60, w.histogram)
+    shape.size_share(np.arange(100), w.histogram)
 
-    assert w.counts.sum() == 0
+    assert w.histogram.counts.sum() == w.histogram.other_counts.sum() == 0
 
 
 @pytest.mark.parametrize("form", [0.3, 1.0, 30.0])
@@ -26,10 +26,10 @@ def test_spreads_and_logs_are_the_reference_s(form: float) -> None:
     values, spread = plain.logs(intervals, 60.0, 1.0)
 
     assert np.allclose(
-        shape.spreads(intervals, 1.0, 1 / 60, w), plain.spreads(intervals - 1.0, 1 / 60)
+        shape.spreads(intervals, 1.0, 1 / 60, w.histogram), plain.spreads(intervals - 1.0, 1 / 60)
     )
-    assert np.isclose(shape.fill_logs(intervals, 60.0, 1.0, w), spread)
-    assert np.allclose(shape.neighbours(w.logs[:200], w), plain.neighbours(values))
+    assert np.isclose(shape.fill_logs(intervals, 60.0, 1.0, w.xs, w.logs), spread)
+    assert np.allclose(shape.neighbours(w.logs[:200], w.xs, w.ys), plain.neighbours(values))
 
 
 def test_statistics_are_the_reference_s() -> None:
@@ -43,13 +43,14 @@ def test_statistics_are_the_reference_s() -> None:
     assert np.isclose(shape.fano(intervals, 60.0, 1.0), plain.fano(intervals, 60.0, 1.0))
     assert np.isclose(shape.halves(elapsed), plain.halves(intervals))
     assert np.isclose(shape.folded_cv(intervals, 60.0, 1.0), plain.folded_cv(intervals, 60.0, 1.0))
-    assert shape.coverage(elapsed, 240.0, w.places) == coverage
+    assert shape.coverage(elapsed, 240.0, w.histogram.places) == coverage
     assert np.allclose(
         shape.active_shares(intervals, multiples, 60.0, 20.0), (time, early, late), rtol=1e-12
     )
     assert shape.weak_quarter(multiples) == plain.weak_quarter(multiples)
     assert np.isclose(
-        shape.schedule_lock(intervals, 60.0, 0.3, w), plain.schedule_lock(intervals, 60.0, 0.3)
+        shape.schedule_lock(intervals, 60.0, 0.3, w.xs, w.ys),
+        plain.schedule_lock(intervals, 60.0, 0.3),
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from beacon_detect.analysis.compiled.episodes import measure_series
 from beacon_detect.analysis.compiled.jit import jit
 from beacon_detect.analysis.compiled.shape import size_share
+from beacon_detect.analysis.compiled.trees import Trees, arrange
 from beacon_detect.analysis.compiled.workspace import Workspace, workspace
 from beacon_detect.analysis.features import FEATURES
 from beacon_detect.analysis.rows import ROW, ROW_FIELDS
@@ -37,7 +38,7 @@ def measure_slice(
     last: int,
     thresholds: Floats,
     weights: Floats,
-    forest: Forest,
+    trees: Trees,
     w: Workspace,
     rows: Floats,
     features: Floats,
@@ -47,11 +48,11 @@ def measure_slice(
     for index in range(first, last):
         begin, end = offsets[index], offsets[index + 1]
         row = rows[index]
-        measure_series(times[begin:end], thresholds, weights, forest, w, row, features[index])
+        measure_series(times[begin:end], thresholds, weights, trees, w, row, features[index])
         if row[ROW.check_ins] > 0:
             begin, end = begin + int(row[ROW.first_event]), begin + int(row[ROW.last_event]) + 1
-            row[ROW.size_out] = size_share(bytes_out[begin:end], w)
-            row[ROW.size_in] = size_share(bytes_in[begin:end], w)
+            row[ROW.size_out] = size_share(bytes_out[begin:end], w.histogram)
+            row[ROW.size_in] = size_share(bytes_in[begin:end], w.histogram)
 
 
 def slice_bounds(offsets: NDArray[np.int64], slices: int) -> NDArray[np.int64]:
@@ -110,10 +111,11 @@ def measure(
     bounds = slice_bounds(columns[0], workers * SLICES_PER_THREAD if workers > 1 else 1)
     longest = int(np.diff(columns[0]).max(initial=0))
 
+    trees = arrange(forest)
+
     def work(bound: tuple[int, int]) -> None:
-        measure_slice(
-            columns, *bound, thresholds, weights, forest, workspace(longest), rows, features
-        )
+        w = workspace(longest, len(forest.roots))
+        measure_slice(columns, *bound, thresholds, weights, trees, w, rows, features)
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(work, zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)))

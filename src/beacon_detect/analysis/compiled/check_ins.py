@@ -29,7 +29,7 @@ from beacon_detect.analysis.types import MIN_CHECK_INS
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
-    from beacon_detect.analysis.compiled.workspace import Workspace
+    from beacon_detect.analysis.compiled.workspace import Histogram, Workspace
 
 WIDTHS = len(WINDOW_WIDTHS)
 
@@ -124,7 +124,13 @@ def collapse(times: Integers, gap: float, firsts: Integers, found: int) -> int:
 
 @jit
 def weigh_level(
-    times: Integers, found: int, gap: float, rate: float, least: float, w: Workspace
+    times: Integers,
+    found: int,
+    gap: float,
+    rate: float,
+    least: float,
+    firsts: Integers,
+    h: Histogram,
 ) -> tuple[float, int, int, int, float]:
     """Return (merit, low bin, high bin, count, divergence) of one collapse.
 
@@ -132,33 +138,33 @@ def weigh_level(
     """
     total = found - 1
     for i in range(total):
-        excess = (times[w.firsts[i + 1]] - times[w.firsts[i]]) * 1e-9 - gap
-        w.scaled[i] = excess * rate
-    lowest, used = tally(w.scaled[:total], w)
-    low, high, count, divergence = densest_window(w.upto, lowest, used, 0)
+        excess = (times[firsts[i + 1]] - times[firsts[i]]) * 1e-9 - gap
+        h.values[i] = excess * rate
+    lowest, used = tally(total, h)
+    low, high, count, divergence = densest_window(h.upto, lowest, used, 0)
     merit = total * divergence
     if EDGES[high] / rate + gap < SHORTEST_INTERVAL:
         merit *= RAPID_PENALTY
     # No share is above one: most collapses of chance need not be looked at further.
     if merit * (CORE_FLOOR + 1) <= least:
         return 0.0, low, high, count, divergence
-    top = lowest + longest_active(w.upto, used)
-    share = explained_share(w.scaled[:total], w.places, top, low, high)
+    top = lowest + longest_active(h.upto, used)
+    share = explained_share(h.values[:total], h.places, top, low, high)
     return merit * (CORE_FLOOR + share), low, high, count, divergence
 
 
 @jit
-def fill_half_octaves(times: Integers, rate: float, w: Workspace) -> int:
+def fill_half_octaves(times: Integers, rate: float, halves: Integers, places: Integers) -> int:
     """Count the gaps above a millisecond by half octave; return how many there are."""
     gaps = len(times) - 1
     for i in range(gaps):
         gap = times[i + 1] - times[i]
         half = bin_of(gap * 1e-9 * rate) // HALF_OCTAVE
-        w.places[i] = half if gap > DUPLICATE_GAP_NS else DUPLICATES
-    w.halves[:] = 0
+        places[i] = half if gap > DUPLICATE_GAP_NS else DUPLICATES
+    halves[:] = 0
     for i in range(gaps):
-        w.halves[w.places[i]] += 1
-    return gaps - int(w.halves[DUPLICATES])
+        halves[places[i]] += 1
+    return gaps - int(halves[DUPLICATES])
 
 
 @jit
@@ -185,7 +191,7 @@ def find_check_ins(
     nats; no check-ins when there are too few at every gap.
     """
     best, best_gap, best_low, best_high, best_count, best_divergence = -1.0, 0.0, 0, 1, 0, 0.0
-    total = fill_half_octaves(times, rate, w)
+    total = fill_half_octaves(times, rate, w.halves, w.histogram.places)
     found, collapsed = every_event(w.firsts, len(times)), 0.0
     below, tried = w.halves[0], -1
     for half in range(1, HALVES):
@@ -200,7 +206,9 @@ def find_check_ins(
         found, collapsed = collapse(times, gap, w.firsts, found), gap
         if found < MIN_CHECK_INS:
             break
-        merit, low, high, count, divergence = weigh_level(times, found, gap, rate, best, w)
+        merit, low, high, count, divergence = weigh_level(
+            times, found, gap, rate, best, w.firsts, w.histogram
+        )
         if merit > best:
             best, best_gap, best_divergence = merit, gap, divergence
             best_low, best_high, best_count = low, high, count

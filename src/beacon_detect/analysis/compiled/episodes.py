@@ -43,8 +43,8 @@ from beacon_detect.analysis.types import MIN_CHECK_INS
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
+    from beacon_detect.analysis.compiled.trees import Trees
     from beacon_detect.analysis.compiled.workspace import Workspace
-    from beacon_detect.analysis.forest import Forest
 
 SILENCES_NS = (np.array(SILENCES) * 1e9).astype(np.int64)
 NEVER = len(SILENCES)
@@ -80,7 +80,9 @@ def measure_regularity(
 ) -> None:
     """Fill the fields and features of the three documented scores."""
     row = w.row
-    mean, deviation, cv, jitter = dispersion(w.folded[: len(intervals)], interval, gap, w)
+    mean, deviation, cv, jitter = dispersion(
+        w.folded[: len(intervals)], interval, gap, w.residuals, w.histogram
+    )
     period, power, alarm = strongest_line(intervals, interval, w)
     recent = intervals[max(len(intervals) - SHAPE_CHECK_INS, 0) :]
     resultant = max(coherence(recent, interval), coherence(recent, period))
@@ -134,7 +136,7 @@ def measure_shape(
     """Fill the features of shape; the arguments are the newest check-ins of the episode."""
     features, row = w.features, w.row
     total = len(intervals)
-    low, high, count = shape.second_window(intervals, multiples, gap, rate, w)
+    low, high, count = shape.second_window(intervals, multiples, gap, rate, w.histogram)
     if count:
         row[ROW.second_low] = EDGES[low] / rate + gap
         row[ROW.second_high] = EDGES[high] / rate + gap
@@ -144,15 +146,15 @@ def measure_shape(
         explained += multiples[i] > 0
     features[FEATURE.explained] = explained / total
     features[FEATURE.explained_twice] = (explained + count) / total
-    divergence, prominent, quartiles, deciles = shape.spreads(intervals, gap, rate, w)
+    divergence, prominent, quartiles, deciles = shape.spreads(intervals, gap, rate, w.histogram)
     features[FEATURE.octave_divergence] = divergence
     features[FEATURE.prominence] = prominent
     features[FEATURE.quartiles] = quartiles
     features[FEATURE.deciles] = deciles
     cv = shape.folded_cv(intervals, interval, gap)
     features[FEATURE.folded_cv] = cv
-    features[FEATURE.log_spread] = shape.fill_logs(intervals, interval, gap, w)
-    serial, close, near, evidence = shape.neighbours(w.logs[:total], w)
+    features[FEATURE.log_spread] = shape.fill_logs(intervals, interval, gap, w.xs, w.logs)
+    serial, close, near, evidence = shape.neighbours(w.logs[:total], w.xs, w.ys)
     features[FEATURE.serial] = serial
     features[FEATURE.neighbours_close] = close
     features[FEATURE.neighbours_near] = near
@@ -164,11 +166,13 @@ def measure_shape(
     features[FEATURE.late] = late
     shape.fill_elapsed(intervals, w.elapsed)
     elapsed = w.elapsed[:total]
-    features[FEATURE.coverage] = shape.coverage(elapsed, COVERAGE_INTERVALS * interval, w.places)
+    features[FEATURE.coverage] = shape.coverage(
+        elapsed, COVERAGE_INTERVALS * interval, w.histogram.places
+    )
     features[FEATURE.halves] = shape.halves(elapsed)
     features[FEATURE.day_hours] = shape.day_hours(elapsed)
     features[FEATURE.weak_quarter] = shape.weak_quarter(multiples)
-    features[FEATURE.schedule_lock] = shape.schedule_lock(intervals, interval, cv, w)
+    features[FEATURE.schedule_lock] = shape.schedule_lock(intervals, interval, cv, w.xs, w.ys)
 
 
 @jit
@@ -178,7 +182,7 @@ def measure_run(
     outer: int,
     forced: bool,
     thresholds: Floats,
-    forest: Forest,
+    trees: Trees,
     w: Workspace,
 ) -> bool:
     """Measure a run of events into ``w.row`` and ``w.features`` if it is an episode.
@@ -209,7 +213,7 @@ def measure_run(
     measure_regularity(intervals, interval, gap, (found - 1) * divergence, thresholds, w)
     newest = max(found - 1 - SHAPE_CHECK_INS, 0)
     measure_shape(intervals[newest:], w.multiples[newest : found - 1], interval, gap, rate, w)
-    w.row[ROW.log_odds] = log_odds(w.features, forest)
+    w.row[ROW.log_odds] = log_odds(w.features, trees, w.reachable)
     return True
 
 
@@ -253,7 +257,7 @@ def measure_series(
     times: Integers,
     thresholds: Floats,
     weights: Floats,
-    forest: Forest,
+    trees: Trees,
     w: Workspace,
     row: Floats,
     features: Floats,
@@ -267,7 +271,7 @@ def measure_series(
         first, last, outer = w.stack[depth], w.stack[depth + 1], w.stack[depth + 2]
         run = times[first:last]
         inner = level_of(longest_gap(run))
-        if measure_run(run, inner, outer, False, thresholds, forest, w):
+        if measure_run(run, inner, outer, False, thresholds, trees, w):
             episodes += 1
             if merit(w.row, weights) > best:
                 best = merit(w.row, weights)
@@ -277,7 +281,7 @@ def measure_series(
         if inner > 0:
             depth = push_parts(times, first, last, inner, w, depth)
     whole = episodes == 0 and len(times) >= MIN_CHECK_INS
-    if whole and measure_run(times, 0, NEVER + 1, True, thresholds, forest, w):
+    if whole and measure_run(times, 0, NEVER + 1, True, thresholds, trees, w):
         row[:] = w.row
         row[ROW.last_event] = len(times) - 1
         features[:] = w.features

@@ -47,11 +47,13 @@ def fold(intervals: Floats, low: float, high: float, interval: float, w: Workspa
         ratio = x / interval
         core = (x >= low) & (x < high)
         nearest = min(max(np.floor(ratio + 0.5), 1.0), float(MAX_MULTIPLE))
-        tolerance = half_width * math.sqrt(nearest) * FOLD_SLACK
+        root = math.sqrt(nearest)
+        tolerance = half_width * root * FOLD_SLACK
         near = (tolerance < FOLD_TOLERANCE_LIMIT) & (abs(ratio - nearest) <= tolerance)
-        multiple = nearest if near & (nearest >= 2) & (not core) else 1.0
-        w.multiples[i] = int(multiple) if core | (multiple > 1) else 0
-        w.folded[i] = interval + (x - multiple * interval) / math.sqrt(multiple)
+        folds = near & (nearest >= 2) & (not core)
+        multiple = nearest if folds else 1.0
+        w.multiples[i] = int(multiple) if core | folds else 0
+        w.folded[i] = interval + (x - multiple * interval) / (root if folds else 1.0)
         missed += int(multiple) - 1
     return missed
 

@@ -17,7 +17,7 @@ from beacon_detect.analysis.interval_bins import BIN_OFFSET, BINS, MANTISSA_SHIF
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
-    from beacon_detect.analysis.compiled.workspace import Workspace
+    from beacon_detect.analysis.compiled.workspace import Histogram
 
 POSITION_BITS = BINS.bit_length()
 """So many bits hold the number of any bin."""
@@ -43,21 +43,26 @@ def place(values: Floats, places: Integers) -> tuple[int, int]:
 
 
 @jit
-def tally(values: Floats, w: Workspace) -> tuple[int, int]:
-    """Leave the bin of each value in ``w.places`` and the running total in ``w.upto``.
+def tally(total: int, h: Histogram) -> tuple[int, int]:
+    """Leave the bins of the first ``total`` values in ``h.places`` and the running total in ``h.upto``.
 
     Returns the lowest bin and how many bins there are up to the highest.
-    ``w.upto[WIDEST + i]`` is how many values lie below bin ``lowest + i``; the
+    ``h.upto[WIDEST + i]`` is how many values lie below bin ``lowest + i``; the
     zeros before it are the empty bins that windows of the lowest values begin in.
     """
-    lowest, highest = place(values, w.places)
-    for i in range(len(values)):
-        w.counts[w.places[i]] += 1
-    total, used = 0, highest + 1 - lowest
+    lowest, highest = place(h.values[:total], h.places)
+    # Equal values are the rule, and a count waits for the one before it: two take turns.
+    for i in range(1, total, 2):
+        h.counts[h.places[i - 1]] += 1
+        h.other_counts[h.places[i]] += 1
+    if total % 2:
+        h.counts[h.places[total - 1]] += 1
+    below, used = 0, highest + 1 - lowest
     for i in range(used):
-        total += w.counts[lowest + i]
-        w.counts[lowest + i] = 0
-        w.upto[WIDEST + 1 + i] = total
+        below += h.counts[lowest + i] + h.other_counts[lowest + i]
+        h.upto[WIDEST + 1 + i] = below
+    h.counts[lowest : highest + 1] = 0
+    h.other_counts[lowest : highest + 1] = 0
     return lowest, used
 
 

@@ -35,16 +35,19 @@ from beacon_detect.analysis.constants import (
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
-    from beacon_detect.analysis.compiled.workspace import Workspace
+    from beacon_detect.analysis.compiled.workspace import Histogram, Workspace
 
 HANN = np.hanning(SEGMENT_BINS + 1)[:-1]
 LINE_NUMBERS = np.arange(SPECTRUM_LOWEST, SPECTRUM_LOWEST + LINES)
 TURNS = 2 * np.pi * np.outer(np.arange(SEGMENT_BINS), LINE_NUMBERS) / SEGMENT_BINS
-SEGMENT_WAVES = np.zeros((SEGMENT_BINS, WAVES))
-"""What an event adds at each place of a segment: a weighted cosine and sine for each line, the squared weight."""
-SEGMENT_WAVES[:, :LINES] = HANN[:, None] * np.cos(TURNS)
-SEGMENT_WAVES[:, LINES : 2 * LINES] = HANN[:, None] * np.sin(TURNS)
-SEGMENT_WAVES[:, 2 * LINES] = HANN**2
+SEGMENT_WAVES = np.zeros((SEGMENT_BINS + 1, WAVES))
+"""What an event adds at each place of a segment: weighted cosines, the squared weight, weighted sines.
+
+The last row is zero and stands for no event.
+"""
+SEGMENT_WAVES[:-1, :LINES] = HANN[:, None] * np.cos(TURNS)
+SEGMENT_WAVES[:-1, LINES] = HANN**2
+SEGMENT_WAVES[:-1, LINES + 1 : -1] = HANN[:, None] * np.sin(TURNS)
 PHASE_COSINES = np.cos(2 * np.pi * np.arange(PHASES + 1) / PHASES)
 PHASE_SINES = np.sin(2 * np.pi * np.arange(PHASES + 1) / PHASES)
 
@@ -106,15 +109,15 @@ def deviations(values: Floats, mean: float) -> tuple[float, float]:
 
 @jit
 def dispersion(
-    folded: Floats, interval: float, gap: float, w: Workspace
+    folded: Floats, interval: float, gap: float, residuals: Integers, h: Histogram
 ) -> tuple[float, float, float, float]:
     """Return (interval, deviation, cv, jitter) of the folded intervals, the worst tenth left out."""
-    fill_residuals(folded, interval, w.places)
-    last = last_kept_bin(w.places[: len(folded)], w.residuals)
-    kept = keep_up_to(folded, w.places, last, w.scaled)
-    total, smallest, largest = total_and_range(w.scaled[:kept])
+    fill_residuals(folded, interval, h.places)
+    last = last_kept_bin(h.places[: len(folded)], residuals)
+    kept = keep_up_to(folded, h.places, last, h.values)
+    total, smallest, largest = total_and_range(h.values[:kept])
     mean = total / kept
-    squares, absolute = deviations(w.scaled[:kept], mean)
+    squares, absolute = deviations(h.values[:kept], mean)
     inflation = mean / max(mean - gap, 0.05 * mean)
     cv = math.sqrt(squares / kept) / mean * inflation
     jitter = (largest - smallest) / (2 * mean) * len(folded) / kept
@@ -127,17 +130,23 @@ def add_segment(
 ) -> float:
     """Add the power of the events ``first <= i < last`` of one segment to each line.
 
-    All lines of an event are added at once, from one row of the table.  Returns the
+    All lines of an event are added at once, from one row of the table, and four
+    events at a time: a sum in memory is slower than the addition.  Returns the
     power a Poisson process has on average: the sum of the squared weights.
     """
-    sums[:] = 0.0
-    for i in range(first, last):
-        place = bins[i] - origin
+    for wave in range(WAVES):
+        sums[wave] = 0.0
+    for i in range(first, last, 4):
+        one = SEGMENT_WAVES[bins[i] - origin]
+        two = SEGMENT_WAVES[bins[i + 1] - origin if i + 1 < last else SEGMENT_BINS]
+        three = SEGMENT_WAVES[bins[i + 2] - origin if i + 2 < last else SEGMENT_BINS]
+        four = SEGMENT_WAVES[bins[i + 3] - origin if i + 3 < last else SEGMENT_BINS]
         for wave in range(WAVES):
-            sums[wave] += SEGMENT_WAVES[place, wave]
-    for line in range(LINES):
-        power[line] += sums[line] ** 2 + sums[LINES + line] ** 2
-    return float(sums[2 * LINES])
+            sums[wave] += (one[wave] + two[wave]) + (three[wave] + four[wave])
+    # The squared weight stands where a line would; what it adds there is not looked at.
+    for line in range(LINES + 1):
+        power[line] += sums[line] ** 2 + sums[LINES + 1 + line] ** 2
+    return float(sums[LINES])
 
 
 @jit

@@ -31,7 +31,7 @@ from beacon_detect.analysis.interval_bins import BINS_PER_OCTAVE, WINDOW_WIDTHS
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
-    from beacon_detect.analysis.compiled.workspace import Workspace
+    from beacon_detect.analysis.compiled.workspace import Histogram
 
 LIMITS = np.array(NEIGHBOUR_LIMITS)
 BY_CHANCE = np.tanh(LIMITS / 2)
@@ -67,20 +67,20 @@ def prominence(upto: Integers, used: int) -> float:
 
 @jit
 def spreads(
-    intervals: Floats, gap: float, rate: float, w: Workspace
+    intervals: Floats, gap: float, rate: float, h: Histogram
 ) -> tuple[float, float, float, float]:
     """Return (octave divergence, prominence, quartile octaves, decile octaves)."""
     total = len(intervals)
     for i in range(total):
-        w.scaled[i] = (intervals[i] - gap) * rate
-    lowest, used = tally(w.scaled[:total], w)
-    p10 = quantile_bin(w.upto, lowest, 0.1 * total)
-    p25 = quantile_bin(w.upto, lowest, 0.25 * total)
-    p75 = quantile_bin(w.upto, lowest, 0.75 * total)
-    p90 = quantile_bin(w.upto, lowest, 0.9 * total)
+        h.values[i] = (intervals[i] - gap) * rate
+    lowest, used = tally(total, h)
+    p10 = quantile_bin(h.upto, lowest, 0.1 * total)
+    p25 = quantile_bin(h.upto, lowest, 0.25 * total)
+    p75 = quantile_bin(h.upto, lowest, 0.75 * total)
+    p90 = quantile_bin(h.upto, lowest, 0.9 * total)
     return (
-        octave_divergence(w.upto, used),
-        prominence(w.upto, used),
+        octave_divergence(h.upto, used),
+        prominence(h.upto, used),
         (p75 - p25) / BINS_PER_OCTAVE,
         (p90 - p10) / BINS_PER_OCTAVE,
     )
@@ -88,17 +88,17 @@ def spreads(
 
 @jit
 def second_window(
-    intervals: Floats, multiples: Integers, gap: float, rate: float, w: Workspace
+    intervals: Floats, multiples: Integers, gap: float, rate: float, h: Histogram
 ) -> tuple[int, int, int]:
     """Return (low bin, high bin, count) of the densest window of the unexplained intervals."""
     rest = 0
     for i in range(len(intervals)):
-        w.scaled[rest] = (intervals[i] - gap) * rate
+        h.values[rest] = (intervals[i] - gap) * rate
         rest += multiples[i] == 0
     if rest < 4:
         return 0, 1, 0
-    lowest, used = tally(w.scaled[:rest], w)
-    low, high, count, divergence = densest_window(w.upto, lowest, used, SECOND_WINDOW_FIRST_WIDTH)
+    lowest, used = tally(rest, h)
+    low, high, count, divergence = densest_window(h.upto, lowest, used, SECOND_WINDOW_FIRST_WIDTH)
     if divergence * rest <= SECOND_WINDOW_NATS:
         return 0, 1, 0
     return low, high, count
@@ -139,7 +139,9 @@ def moran(relative: Floats, logs: Floats) -> float:
 
 
 @jit
-def fill_logs(intervals: Floats, interval: float, gap: float, w: Workspace) -> float:
+def fill_logs(
+    intervals: Floats, interval: float, gap: float, relative: Floats, logs: Floats
+) -> float:
     """Write the log of each interval beyond the dead time over the interval; return their spread.
 
     Intervals beyond a factor of eight get ``BEYOND``.
@@ -147,10 +149,10 @@ def fill_logs(intervals: Floats, interval: float, gap: float, w: Workspace) -> f
     total = len(intervals)
     for i in range(total):
         x = intervals[i]
-        w.xs[i] = max((x - gap) / interval, 1e-4)
+        relative[i] = max((x - gap) / interval, 1e-4)
         inside = (x > interval / 8) & (x < interval * 8)
-        w.logs[i] = natural_log(w.xs[i]) if inside else BEYOND
-    return moran(w.xs[:total], w.logs[:total])
+        logs[i] = natural_log(relative[i]) if inside else BEYOND
+    return moran(relative[:total], logs[:total])
 
 
 @jit
@@ -188,15 +190,15 @@ def share_within(xs: Floats, ys: Floats, limit: float) -> float:
 
 
 @jit
-def neighbours(logs: Floats, w: Workspace) -> tuple[float, float, float, float]:
+def neighbours(logs: Floats, xs: Floats, ys: Floats) -> tuple[float, float, float, float]:
     """Return (serial correlation, share within 10 %, share within 35 %, evidence) of neighbours.
 
     For two exponential intervals P(|ln(x1 / x2)| < a) = tanh(a / 2).
     """
-    pairs = pair_neighbours(logs, w.xs, w.ys)
+    pairs = pair_neighbours(logs, xs, ys)
     if pairs < 3:
         return 0.0, 0.0, 0.0, 0.0
-    before, after = w.xs[:pairs], w.ys[:pairs]
+    before, after = xs[:pairs], ys[:pairs]
     variance, next_variance, covariance = moments(before, after)
     serial = SERIAL_OF_SCHEDULE
     if min(variance, next_variance) > STEADY_VARIANCE:
@@ -305,16 +307,16 @@ def fill_drifts(intervals: Floats, interval: float, numbers: Floats, drifts: Flo
 
 
 @jit
-def schedule_lock(intervals: Floats, interval: float, cv: float, w: Workspace) -> float:
+def schedule_lock(intervals: Floats, interval: float, cv: float, xs: Floats, ys: Floats) -> float:
     """Return log2 of the drift from a fixed schedule over the drift a sleep loop would have.
 
     The time of each check-in is regressed on its folded number.  A loop that
     sleeps drifts with the root of the number, a schedule does not drift.
     """
-    used = fill_drifts(intervals, interval, w.xs, w.ys)
+    used = fill_drifts(intervals, interval, xs, ys)
     if used < 5:
         return 0.0
-    variance, drift_variance, covariance = moments(w.xs[:used], w.ys[:used])
+    variance, drift_variance, covariance = moments(xs[:used], ys[:used])
     rest = drift_variance - covariance**2 / max(variance, 1e-9)
     drift_of_loop = (cv + LEAST_CV) * math.sqrt(used / 15.0 + 1)
     return math.log2((math.sqrt(max(rest, 0.0)) + LEAST_DRIFT) / drift_of_loop)
@@ -358,12 +360,12 @@ def day_hours(elapsed: Floats) -> float:
 
 
 @jit
-def size_share(sizes: Integers, w: Workspace) -> float:
+def size_share(sizes: Integers, h: Histogram) -> float:
     """Return the largest share of sizes inside about 9 %, of at most 512 evenly taken ones."""
     step = max(len(sizes) // 512, 1)
     total = (len(sizes) + step - 1) // step
     for i in range(total):
-        w.scaled[i] = sizes[i * step] + 1.0
-    _, used = tally(w.scaled[:total], w)
-    most, _ = fullest(w.upto, used, 2)
+        h.values[i] = sizes[i * step] + 1.0
+    _, used = tally(total, h)
+    most, _ = fullest(h.upto, used, 2)
     return most / total

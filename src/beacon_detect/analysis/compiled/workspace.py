@@ -25,23 +25,37 @@ HALVES = BINS // HALF_OCTAVE
 DUPLICATES = HALVES + 2
 """Where gaps that are no gaps are counted: beyond the half octaves and the neighbours of the last."""
 LINES = SPECTRUM_HIGHEST - SPECTRUM_LOWEST + 1
-WAVES = 2 * LINES + 2
-"""A cosine and a sine for each line, the squared weight, and one to fill whole vectors of the processor."""
+WAVES = 2 * (LINES + 1)
+"""A cosine for each line and the squared weight, a sine for each line and a zero: two whole vectors."""
 WIDEST = int(WINDOW_WIDTHS[-1])
 """The running total of a histogram starts with so many empty bins."""
 
 
+class Histogram(NamedTuple):
+    """Values, their bins and how many there are of each.
+
+    Both counts are empty and the running total starts with zeros between uses.
+    """
+
+    values: Floats
+    places: Integers
+    counts: Integers
+    other_counts: Integers
+    upto: Integers
+
+
 class Workspace(NamedTuple):
-    """Scratch arrays; ``counts`` is empty and ``upto`` starts with zeros between uses."""
+    """Scratch arrays.
+
+    A function that is given the workspace counts a reference to every array in it,
+    which costs as much as a hundred intervals do: small ones are given their arrays.
+    """
 
     firsts: Integers
     intervals: Floats
     folded: Floats
     multiples: Integers
-    scaled: Floats
-    places: Integers
-    counts: Integers
-    upto: Integers
+    histogram: Histogram
     halves: Integers
     residuals: Integers
     bins: Integers
@@ -51,31 +65,41 @@ class Workspace(NamedTuple):
     logs: Floats
     xs: Floats
     ys: Floats
+    reachable: Integers
     stack: Integers
     row: Floats
     features: Floats
 
 
-def workspace(longest: int) -> Workspace:
-    """Allocate buffers for series of at most ``longest`` events."""
+def histogram(longest: int) -> Histogram:
+    """Allocate a histogram of at most ``longest`` values."""
+    return Histogram(
+        values=np.empty(longest + 1),
+        places=np.empty(longest + 1, np.int64),
+        counts=np.zeros(BINS, np.int64),
+        other_counts=np.zeros(BINS, np.int64),
+        upto=np.zeros(WIDEST + BINS + 1, np.int64),
+    )
+
+
+def workspace(longest: int, trees: int = 0) -> Workspace:
+    """Allocate buffers for series of at most ``longest`` events and a model of ``trees`` trees."""
     return Workspace(
         firsts=np.empty(longest + 1, np.int64),
         intervals=np.empty(longest + 1),
         folded=np.empty(longest + 1),
         multiples=np.empty(longest + 1, np.int64),
-        scaled=np.empty(longest + 1),
-        places=np.empty(longest + 1, np.int64),
-        counts=np.zeros(BINS, np.int64),
-        upto=np.zeros(WIDEST + BINS + 1, np.int64),
+        histogram=histogram(longest),
         halves=np.zeros(DUPLICATES + 1, np.int64),
         residuals=np.zeros(RESIDUAL_BINS + 1, np.int64),
         bins=np.zeros(SPECTRUM_CHECK_INS + 1, np.int64),
         sums=np.zeros(WAVES),
-        power=np.zeros(LINES),
+        power=np.zeros(LINES + 1),
         elapsed=np.empty(SHAPE_CHECK_INS),
         logs=np.empty(SHAPE_CHECK_INS),
         xs=np.empty(SHAPE_CHECK_INS),
         ys=np.empty(SHAPE_CHECK_INS),
+        reachable=np.zeros(trees, np.int64),
         stack=np.zeros(3 * (longest // MIN_CHECK_INS + 2), np.int64),
         row=np.zeros(len(ROW_FIELDS)),
         features=np.zeros(len(FEATURES)),
