@@ -237,3 +237,16 @@ def test_a_first_compilation_is_announced_on_stderr(
 
     assert run(["analyze", str(flows)]) == ExitCode.OK
     assert "compiling the scoring for this machine, once" in capsys.readouterr().err
+
+
+def test_pairs_beyond_the_bound_are_counted_and_told(
+    flows: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = (f"1700000000,10.0.0.9,{i},198.51.100.{i},22,tcp,0,0,0\n" for i in range(40))
+    flows.write_text(flows.read_text() + "".join(scan))
+    monkeypatch.setattr("beacon_detect.hunt.collector.MAX_PAIRS", 10)
+
+    assert run(["analyze", str(flows)]) == ExitCode.OK
+    out, err = capsys.readouterr()
+    assert "192.0.2.7:443" in out
+    assert "36 pairs with few connections and long silent were forgotten: too many pairs" in err

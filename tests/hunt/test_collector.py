@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from beacon_detect.hunt.collector import Collector
-from beacon_detect.records import SECOND, Kind, Origin
+from beacon_detect.records import SECOND, Kind, Origin, pack_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,3 +73,53 @@ def test_sizes_beyond_four_gibibytes_do_not_wrap(make_chunk: Callable) -> None:
 
     assert part.batch.bytes_out.tolist() == [2**32 - 1]
     assert some.pairs.column("bytes_out").tolist() == [2**33 + 1]
+
+
+@pytest.fixture
+def crowded(make_chunk: Callable, monkeypatch: pytest.MonkeyPatch) -> Collector:
+    """Give a beacon, an open connection and its end among pairs of one connection each."""
+    monkeypatch.setattr("beacon_detect.hunt.collector.MAX_PAIRS", 20)
+    some = Collector()
+    for number in range(60):
+        some.add(make_chunk([60.0 * number], dst="203.0.113.9"))
+        some.add(make_chunk([60.0 * number], dst=f"192.0.2.{number}"))
+        if number < 3:
+            some.add(make_chunk([7], dst="203.0.113.8", kind=Kind.UPDATE, bytes_out=number))
+            some.add(make_chunk([number], dst="203.0.113.7", kind=Kind.BURST, bytes_out=number))
+    some.finish()
+    return some
+
+
+def test_of_too_many_pairs_the_busiest_and_newest_are_kept(crowded: Collector) -> None:
+    places = [dst.tobytes() for dst in crowded.pairs.column("dst")]
+    beacon = places.index(pack_address("203.0.113.9"))
+    [part] = crowded.logs["connections"].series(minimum=6)
+
+    assert len(crowded.pairs) <= 20
+    assert len(crowded.pairs) + crowded.forgotten == 63
+    assert part.rows.tolist() == [beacon]
+    assert (part.batch.times // SECOND).tolist() == [60 * number for number in range(60)]
+    assert crowded.pairs.column("connections")[beacon] == 60
+    assert pack_address("192.0.2.59") in places
+    assert pack_address("192.0.2.0") not in places
+    assert len(set(places)) == len(places)
+
+
+def test_what_is_kept_of_too_many_pairs_keeps_its_events(crowded: Collector) -> None:
+    places = [dst.tobytes() for dst in crowded.pairs.column("dst")]
+    still_open = crowded.pairs.column("connections")[places.index(pack_address("203.0.113.8"))]
+    [bursts] = crowded.logs["bursts"].series(minimum=1)
+
+    assert still_open == 1
+    assert bursts.rows.tolist() == [places.index(pack_address("203.0.113.7"))]
+    assert (bursts.batch.times // SECOND).tolist() == [0, 1, 2]
+    events = crowded.pairs.column("connections") + crowded.pairs.column("bursts")
+    assert len(crowded.logs["connections"]) == events.sum() - 3
+
+
+def test_a_pair_that_was_forgotten_may_come_again(crowded: Collector, make_chunk: Callable) -> None:
+    crowded.add(make_chunk([9000.0, 9060.0], dst="192.0.2.0"))
+    [again] = [i for i, dst in enumerate(crowded.pairs.column("dst")) if dst.tobytes() == pack_address("192.0.2.0")]  # fmt: skip
+
+    assert crowded.pairs.column("connections")[again] == 2
+    assert crowded.pairs.column("first_seen")[again] == 9000 * SECOND

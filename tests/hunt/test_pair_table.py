@@ -50,3 +50,37 @@ def test_many_pairs_make_the_columns_grow() -> None:
 
     assert rows.tolist() == list(range(5003))
     assert (table.column("src") == src).all()
+
+
+@given(PAIRS, st.lists(st.booleans(), min_size=60, max_size=60), PAIRS)
+def test_pairs_that_are_kept_keep_their_totals_and_the_others_are_new_again(
+    before: list[tuple[int, int, int]], flags: list[bool], after: list[tuple[int, int, int]]
+) -> None:
+    table, model = PairTable(), dict[tuple[int, int, int], int]()
+
+    def add(pairs: list[tuple[int, int, int]]) -> None:
+        ones = np.ones(len(pairs), np.int64)
+        table.count(table.rows(*columns(pairs)), ones, ones, ones, bursts=False)
+        for pair in pairs:
+            model[pair] = model.get(pair, 0) + 1
+
+    add(before)
+    known = list(model)
+    kept = np.array(flags[: len(known)], np.bool_)
+    rows = table.keep(kept)
+    assert rows[kept].tolist() == list(range(len(table)))
+    assert (rows[~kept] == -1).all()
+    for pair, stays in zip(known, kept.tolist(), strict=True):
+        if not stays:
+            del model[pair]
+    add(after)
+
+    found = {
+        (int(src[15]), int(dst[15]), int(port)): int(connections)
+        for src, dst, port, connections in zip(
+            *(table.column(name) for name in ("src", "dst", "dst_port", "connections")),
+            strict=True,
+        )
+    }
+    assert found == model
+    assert (table.column("first_seen") == 1).all()

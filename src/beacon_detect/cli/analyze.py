@@ -217,6 +217,10 @@ def _tell(found: Hunt, *, left: int) -> None:
             collector.dropped_check_ins,
             f"oldest check-ins of very long series were left out: {kept}",
         ),
+        (
+            collector.forgotten,
+            "pairs with few connections and long silent were forgotten: too many pairs",
+        ),
         (collector.names.dropped, "names were left out: too many"),
         (collector.names.unplaced, "names were left out: their connections are not in the input"),
     ):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from beacon_detect.readers.base import Chunk
 
 
+MAX_PAIRS = 12_000_000
+"""Pairs held at most (some 200 bytes each): a capture of scans may have any number."""
 OPEN_REPORTS = 4_000_000
 """Reports on open connections before all but the newest of each are forgotten (28 bytes each)."""
 
@@ -40,6 +42,8 @@ class Collector:
         """Records before ``since`` or after ``until``."""
         self.midstream = 0
         """Connections whose start was not seen: counted, but no check-ins."""
+        self.forgotten = 0
+        """Pairs that were forgotten because there were too many."""
         self._since = since_ns
         self._until = until_ns
         self._sizes = BurstSizes()
@@ -80,6 +84,12 @@ class Collector:
         self._add_names(table["name"], rows, columns["time"])
         if joins:
             self.names.add_connections(columns["connection_id"], self.pairs.column("ids")[rows])
+        self._add_kinds(rows, columns)
+        if len(self.pairs) > MAX_PAIRS:
+            # Nobody holds on to numbers of rows between two chunks.
+            self._forget()
+
+    def _add_kinds(self, rows: NDArray[np.int32], columns: dict[str, Any]) -> None:
         kind = columns["kind"]
         if kind[0] == Kind.CONNECTION and (kind == Kind.CONNECTION).all():
             self._add_kind(Kind.CONNECTION, rows, columns)
@@ -88,6 +98,20 @@ class Collector:
             chosen = np.flatnonzero(kind == value)
             picked = {name: np.take(columns[name], chosen) for name in _NUMBERS}
             self._add_kind(Kind(value), rows[chosen], picked)
+
+    def _forget(self) -> None:
+        """Forget half of the pairs: those with the fewest connections, the longest silent first."""
+        events = self.pairs.column("connections") + self.pairs.column("bursts")
+        for rows, *_ in self._open:
+            np.add.at(events, rows, 1)
+        order = np.lexsort((self.pairs.column("last_seen"), events))
+        kept = np.zeros(len(order), np.bool_)
+        kept[order[-(MAX_PAIRS // 2) :]] = True
+        self.forgotten += int(len(kept) - kept.sum())
+        labels = self.pairs.keep(kept)
+        for log in self.logs.values():
+            log.relabel(labels)
+        self._open = [_relabelled(reports, labels) for reports in self._open]
 
     def _inside(self, time: NDArray[np.int64]) -> NDArray[np.int64] | None:
         if self._since is None and self._until is None:
@@ -134,6 +158,14 @@ class Collector:
         events = [column[~ended] for column in columns]
         self.pairs.count(*events, bursts=False)
         self.logs["connections"].add(*events)
+
+
+def _relabelled(
+    reports: tuple[NDArray[Any], ...], labels: NDArray[np.int32]
+) -> tuple[NDArray[Any], ...]:
+    rows = np.take(labels, reports[0])
+    kept = rows >= 0
+    return (rows[kept], *(column[kept] for column in reports[1:]))
 
 
 def _newest(reports: list[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:

@@ -128,6 +128,15 @@ class EventLog:
         self.dropped += self._held - kept
         self._held = kept
 
+    def relabel(self, labels: NDArray[np.int32]) -> None:
+        """Give every pair another number; the events of pairs labelled -1 are forgotten."""
+        parts = self.parts()
+        for i, part in enumerate(parts):
+            changed = part._replace(rows=np.take(labels, part.rows))
+            kept = changed.rows >= 0
+            parts[i] = changed if kept.all() else changed.take(np.flatnonzero(kept))
+        self._held = sum(len(part.rows) for part in parts)
+
     def scorable(self, minimum: int = MIN_CHECK_INS) -> tuple[int, int]:
         """Return how many series have at least ``minimum`` events, and their events."""
         counts = _counts(self.parts())

@@ -117,6 +117,8 @@ def explain_in_files(
             "no connection could be read from the input",
             hint="`analyze` says of each file why; --format forces a format",
         )
+    if collector.forgotten:
+        options.tell(f"{collector.forgotten:,} pairs were forgotten: too many pairs in the input")
     find = _find if is_address(query.dst) else _find_name
     place = find(collector, query, options)
     return _explanation(collector, place, query, options)

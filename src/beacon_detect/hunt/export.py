@@ -59,6 +59,7 @@ def hunt_object(hunt: Hunt, rows: Iterable[Row]) -> dict[str, Any]:
             "outside_time": collector.outside,
             "midstream": collector.midstream,
             "dropped_check_ins": collector.dropped_check_ins,
+            "forgotten_pairs": collector.forgotten,
             "dropped_names": collector.names.dropped,
             "pairs": len(collector.pairs),
             "scored": hunt.scored,

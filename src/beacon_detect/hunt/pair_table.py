@@ -103,6 +103,21 @@ class PairTable:
             column[: self._size] = self._columns[name][: self._size]
             self._columns[name] = column
 
+    def keep(self, kept: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Forget the other pairs; return the new row of every old one, -1 where it is forgotten."""
+        rows = np.full(self._size, -1, np.int32)
+        size = int(kept.sum())
+        rows[kept] = np.arange(size, dtype=np.int32)
+        for name, (_, _, fill) in _COLUMNS.items():
+            column = self._columns[name]
+            column[:size] = column[: self._size][kept]
+            column[size : self._size] = fill
+        known = kept[self._sorted_rows]
+        self._sorted_ids = self._sorted_ids[known]
+        self._sorted_rows = rows[self._sorted_rows[known]]
+        self._size = size
+        return rows
+
     def count(
         self,
         rows: NDArray[np.int32],
