@@ -60,12 +60,11 @@ def exchange(address: str, port: int) -> None:
 def beacon(address: str, port: int, count: int, interval: float = 1.0) -> None:
     """Check in ``count`` times, each sleep drawn from interval ± 20 %; print when, in seconds."""
     rng = random.Random(20)
-    due = time.monotonic()
-    for _ in range(count):
-        time.sleep(max(0.0, due - time.monotonic()))
+    for number in range(count):
+        if number:
+            time.sleep(interval * rng.uniform(0.8, 1.2))
         print(time.monotonic(), flush=True)
         exchange(address, port)
-        due += interval * rng.uniform(0.8, 1.2)
 
 
 def serve(port: int) -> None:
