@@ -1,8 +1,9 @@
 """``python -m training.evaluate``: the tables of the documentation, peers in the same run.
 
-The final world holds implants and chance traffic that no tree has seen.  With
-``--captures`` (or ``BEACON_DATA``) real captures are measured too.  Limit: the
-peers are slow, so they score every n-th series (``--every``).
+The final world holds implants and chance traffic that no tree has seen.
+``--world holdout`` takes one that was written blind: measure it once, after all
+changes.  With ``--captures`` (or ``BEACON_DATA``) real captures are measured too.
+Limit: the peers are slow, so they score every n-th series (``--every``).
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from beacon_detect.analysis import Results, SeriesBatch, Settings, analyze
-from training import beacons, captures, labelled_day, peers, worlds
+from training import beacons, captures, holdout, labelled_day, peers, worlds
 
 BANDS = ((0.0, 0.05), (0.05, 0.2), (0.2, 0.35), (0.35, 0.5), (0.5, 0.7), (0.7, 0.9))
 RATES = (0.01, 0.001)
 LENGTHS = (6, 8, 10, 15, 20, 30, 50)
 TRIES = 200
 LOWEST = -30.0
+WORLDS = {"final": worlds.FINAL, "holdout": holdout.HOLDOUT}
 
 
 def say(text: str = "") -> None:
@@ -111,7 +113,7 @@ def by_group(world: worlds.World, score: np.ndarray, results: Results) -> None:
     say(
         f"\ninterval within 10 %, jitter <= 20 %: {(error[steady] < 0.1).mean():.3f} of {steady.sum()}"
     )
-    names = [model.__name__ for model in beacons.SEVERAL_SLEEPS]
+    names = [model.__name__ for model in beacons.SEVERAL_SLEEPS + holdout.SEVERAL_SLEEPS]
     single = steady & ~np.isin(world.family, names)
     for text, chosen in (("", single), (" and a score of 0.7", single & (results.score >= 0.7))):
         say(f"of those with one sleep{text}: {(error[chosen] < 0.1).mean():.3f} of {chosen.sum()}")
@@ -146,16 +148,18 @@ def on_captures(folder: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
-    parser.add_argument("--scale", type=float, default=1.0, help="factor on the final world's size")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor on the world's size")
+    parser.add_argument("--world", choices=WORLDS, default="final", help="what is measured")
     parser.add_argument("--every", type=int, default=10, help="peers score every n-th series")
     parser.add_argument("--captures", type=Path, default=os.environ.get("BEACON_DATA"))
     options = parser.parse_args(arguments)
-    world = worlds.make(worlds.FINAL, options.scale)
+    world = worlds.make(WORLDS[options.world], options.scale)
     begin = time.perf_counter()
     results = analyze(world.batch, Settings())
     seconds = time.perf_counter() - begin
     events = len(world.batch.times)
-    say(f"final world: {len(world.batch)} series, {events} events, analyzed in {seconds:.1f} s\n")
+    size = f"{len(world.batch)} series, {events} events"
+    say(f"{options.world} world: {size}, analyzed in {seconds:.1f} s\n")
     score = log_odds(results)
     compare(world, score, options.every)
     by_group(world, score, results)
