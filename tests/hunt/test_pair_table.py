@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon_detect.hunt.pair_table import PairTable
+
+
+@pytest.fixture(autouse=True, params=[1 << 15, 3], ids=["one index", "two"])
+def new_ids(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have new pairs put among the old ones at once, too."""
+    monkeypatch.setattr("beacon_detect.hunt.pair_table._NEW_IDS", request.param)
+
 
 PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2)), max_size=60)
 

@@ -1,12 +1,13 @@
 """Every pair seen in the input as a row of growing columns.
 
-Rows are found by the pair's 64-bit id with a binary search over a sorted copy,
-a chunk at a time. Limit: about 100 bytes a pair, all in memory.
+Rows are found by the pair's 64-bit id with a binary search over sorted copies,
+a chunk at a time: a large one of the old pairs and a small one of the new, so
+that a new pair does not move all others. Limit: about 100 bytes a pair, all in memory.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FIRST_ROWS = 1024
+_NEW_IDS = 1 << 15
+_NEW_SHARE = 32
+"""New ids are put among the old when there are this many, and a 32nd of the old."""
 _NEVER = np.iinfo(np.int64).max
 _COLUMNS: dict[str, tuple[Any, tuple[int, ...], int]] = {
     "ids": (np.uint64, (), 0),
@@ -33,6 +37,27 @@ _COLUMNS: dict[str, tuple[Any, tuple[int, ...], int]] = {
 """Column -> dtype, shape of one value, value of a new row."""
 
 
+class _Index(NamedTuple):
+    """Ids, ascending, and the row of each."""
+
+    ids: NDArray[np.uint64]
+    rows: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls) -> _Index:
+        return cls(np.zeros(0, np.uint64), np.zeros(0, np.int32))
+
+    def joined(self, other: _Index) -> _Index:
+        at = np.searchsorted(self.ids, other.ids)
+        return _Index(np.insert(self.ids, at, other.ids), np.insert(self.rows, at, other.rows))
+
+    def relabelled(self, rows: NDArray[np.int32]) -> _Index:
+        """Return the index of the rows under new numbers, without those numbered -1."""
+        renamed = rows[self.rows]
+        kept = renamed >= 0
+        return _Index(self.ids[kept], renamed[kept])
+
+
 class PairTable:
     """Columns of all pairs; ``len()`` is their number."""
 
@@ -42,8 +67,7 @@ class PairTable:
             name: np.full((_FIRST_ROWS, *shape), fill, kind)
             for name, (kind, shape, fill) in _COLUMNS.items()
         }
-        self._sorted_ids = np.zeros(0, np.uint64)
-        self._sorted_rows = np.zeros(0, np.int32)
+        self._old, self._new = _Index.empty(), _Index.empty()
 
     def __len__(self) -> int:
         return self._size
@@ -77,10 +101,15 @@ class PairTable:
         return rows
 
     def _find(self, ids: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        if not len(self._sorted_ids):
-            return np.zeros(len(ids), np.int32), np.zeros(len(ids), bool)
-        at = np.minimum(np.searchsorted(self._sorted_ids, ids), len(self._sorted_ids) - 1)
-        return self._sorted_rows[at], self._sorted_ids[at] == ids
+        rows, known = np.zeros(len(ids), np.int32), np.zeros(len(ids), np.bool_)
+        for index in (self._old, self._new):
+            if not len(index.ids):
+                continue
+            at = np.minimum(np.searchsorted(index.ids, ids), len(index.ids) - 1)
+            found = index.ids[at] == ids
+            rows[found] = index.rows[at[found]]
+            known |= found
+        return rows, known
 
     def _append(self, ids: NDArray[np.uint64], *keys: NDArray[Any]) -> NDArray[np.int32]:
         start, end = self._size, self._size + len(ids)
@@ -91,9 +120,9 @@ class PairTable:
         self._size = end
         rows = np.arange(start, end, dtype=np.int32)
         order = np.argsort(ids)
-        at = np.searchsorted(self._sorted_ids, ids[order])
-        self._sorted_ids = np.insert(self._sorted_ids, at, ids[order])
-        self._sorted_rows = np.insert(self._sorted_rows, at, rows[order])
+        self._new = self._new.joined(_Index(ids[order], rows[order]))
+        if len(self._new.ids) > max(_NEW_IDS, len(self._old.ids) // _NEW_SHARE):
+            self._old, self._new = self._old.joined(self._new), _Index.empty()
         return rows
 
     def _grow(self, needed: int) -> None:
@@ -112,9 +141,7 @@ class PairTable:
             column = self._columns[name]
             column[:size] = column[: self._size][kept]
             column[size : self._size] = fill
-        known = kept[self._sorted_rows]
-        self._sorted_ids = self._sorted_ids[known]
-        self._sorted_rows = rows[self._sorted_rows[known]]
+        self._old, self._new = self._old.relabelled(rows), self._new.relabelled(rows)
         self._size = size
         return rows
 
