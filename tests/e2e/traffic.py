@@ -4,7 +4,7 @@
 ``beacon``   connects once a second with 20 % jitter, a fixed number of times.
 ``serve``    answers every request of connections that stay open.
 ``poll``     opens one connection and asks through it, a fixed number of times.
-``noise``    connects at random times to other ports, over IPv4, IPv6 and UDP.
+``noise``    visits other ports at irregular times, over IPv4, IPv6 and UDP.
 """
 
 from __future__ import annotations
@@ -96,17 +96,23 @@ def poll(address: str, port: int, count: int, interval: float) -> None:
 
 
 def noise(v4: str, v6: str, seconds: float) -> None:
-    """Connect at random (exponential) times until the time is over."""
-    rng = random.Random(7)
+    """Visit one place after another until the time is over, a few connections each.
+
+    The times are as irregular as browsing: of exponential ones, one run in twenty looks
+    like a beacon for a while, and another load makes another run.
+    """
+    rng = random.Random(10)
     deadline = time.monotonic() + seconds
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         while time.monotonic() < deadline:
-            time.sleep(min(rng.expovariate(6.0), 2.0))
-            pick = rng.randrange(5)
-            if pick == 4:
-                udp.sendto(bytes(rng.randrange(10, 400)), (v4, UDP_PORT))
-            else:
-                exchange((v4, v6)[pick % 2], rng.choice(NOISE_PORTS))
+            time.sleep(min(rng.lognormvariate(0.0, 1.0), 6.0))
+            place, port = rng.randrange(5), rng.choice(NOISE_PORTS)
+            for _ in range(rng.randrange(3, 13)):
+                time.sleep(min(rng.lognormvariate(-2.5, 1.6), 2.0))
+                if place == 4:
+                    udp.sendto(bytes(rng.randrange(10, 400)), (v4, UDP_PORT))
+                else:
+                    exchange((v4, v6)[place % 2], port)
 
 
 if __name__ == "__main__":
