@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Times = np.ndarray
 DAY = 86_400.0
+SECONDS_PER_EVENT = 3.0
 FEWEST = 7
 """A beacon keeps as many check-ins as a verdict needs; fewer are watched by design."""
 
@@ -85,3 +86,8 @@ def sleep_at_night(rng: Generator, times: Times) -> Times:
 def whole_seconds(times: Times) -> Times:
     """Round down to a clock of whole seconds."""
     return np.floor(times)
+
+
+def slower_than_clock(times: Times) -> bool:
+    """Tell whether a clock of whole seconds can show the rhythm: any denser traffic beats in seconds."""
+    return bool(times[-1] - times[0] >= SECONDS_PER_EVENT * len(times))

@@ -26,6 +26,8 @@ CHANCE: Final = 0
 BEACON: Final = 1
 SERVICE: Final = 2
 MONTH: Final = 30 * 86_400.0
+CLOCK: Final = "clock"
+CLOCK_SEED: Final = 505
 EXACT: Final = 0.06
 """Share of beacons without any jitter; without them the trees learn that perfection is not a beacon's."""
 
@@ -144,7 +146,7 @@ def impair(rng: Generator, times: np.ndarray, interval: float) -> tuple[np.ndarr
         times = impairments.command(rng, times)
     if happens("contamination", 0.2):
         times = impairments.contaminate(rng, times, rng.uniform(0.02, 0.2))
-    if happens("whole seconds", 0.15):
+    if impairments.slower_than_clock(times) and happens("whole seconds", 0.15):
         times = impairments.whole_seconds(times)
     return times, busy, ",".join(names)
 
@@ -190,7 +192,7 @@ def impair_chance(rng: Generator, times: np.ndarray) -> tuple[np.ndarray, str]:
         times, _ = impairments.multiply(rng, times)
     if happens("contamination", 0.1):
         times = impairments.contaminate(rng, times, rng.uniform(0.02, 0.2))
-    if happens("whole seconds", 0.15):
+    if impairments.slower_than_clock(times) and happens("whole seconds", 0.15):
         times = impairments.whole_seconds(times)
     return times, ",".join(names)
 
@@ -232,6 +234,18 @@ def make(plan: Plan, scale: float = 1.0) -> World:
     return assemble(drawn, plan.seed)
 
 
+def clocks(count: int) -> World:
+    """Draw perfect beacons of every length and interval, which the ceiling of the scores is made of."""
+    drawn: list[Drawn] = []
+    for number in range(count):
+        rng = np.random.default_rng((CLOCK_SEED, number))
+        interval = log_uniform(rng, 1, 86_400)
+        check_ins = int(log_uniform(rng, 7, max(min(3_000.0, MONTH / interval), 9.0)))
+        times = np.arange(check_ins) * interval
+        drawn.append(Drawn(times, BEACON, CLOCK, 0.0, interval, check_ins))
+    return assemble(drawn, CLOCK_SEED)
+
+
 def draw_one(rng: Generator, plan: Plan, label: int) -> Drawn:
     """Draw one series of a class from the plan's known or new families."""
     if label == SERVICE:
@@ -254,6 +268,8 @@ def assemble(drawn: Sequence[Drawn], seed: int) -> World:
         span = float(one.times[-1] - one.times[0])
         window = span * log_uniform(rng, 1, 10) + 1.0
         start = rng.uniform(0, window - span)
+        if "whole seconds" in one.impaired:
+            start = math.floor(start)
         series.append(np.rint((one.times - one.times[0] + start) * 1e9).astype(np.int64))
         windows.append(window)
     return World(

@@ -240,13 +240,23 @@ def test_warm_up_needs_no_data() -> None:
 
 
 # The model's thresholds were set without any of these series.
-@pytest.mark.parametrize("count", [6, 8, 10, 15, 30, 100, 1_000])
-def test_no_jittered_beacon_scores_higher_than_a_perfect_one(count: int, score: Score) -> None:
-    best = score(perfect(60.0, count))
-    others = score(*(uniform(60.0, jitter, count, seed) for jitter in (0.02, 0.1, 0.3, 0.6) for seed in range(5)))  # fmt: skip
+@pytest.mark.parametrize("count", [6, 7, 8, 10, 13, 15, 31, 100, 1_000])
+@pytest.mark.parametrize("interval", [2.5, 60.0, 3_600.0])
+def test_no_beacon_scores_higher_than_a_perfect_one_of_its_length(
+    count: int, interval: float, score: Score
+) -> None:
+    best = score(perfect(interval, count))
+    others = score(*(uniform(interval, jitter, count, seed) for jitter in (0.01, 0.03, 0.1, 0.3, 0.6) for seed in range(5)))  # fmt: skip
 
-    assert best.score[0] >= others.score.max() - 0.02
+    assert best.score[0] >= others.score.max()
+    assert best.log_odds[0] >= others.log_odds.max()
     assert best.score[0] >= 0.7
+
+
+def test_more_perfect_check_ins_never_score_less(score: Score) -> None:
+    results = score(*(perfect(60.0, count) for count in range(MIN_CHECK_INS, 300, 7)))
+
+    assert np.all(np.diff(results.log_odds) >= 0)
 
 
 def test_few_check_ins_never_reach_high(score: Score) -> None:

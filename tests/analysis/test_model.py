@@ -44,6 +44,18 @@ def test_every_node_leads_to_a_leaf_of_its_own_tree() -> None:
     assert forest.feature.max() < len(FEATURES)
 
 
+def test_the_ceiling_rises_with_the_check_ins_and_holds_beyond_its_last_step() -> None:
+    steps = json.loads(text())["ceiling"]
+    ceiling = load_model().forest.ceiling
+    counts, heights = (np.array(column) for column in zip(*steps, strict=True))
+
+    assert np.all(np.diff(counts) > 0)
+    assert np.all(np.diff(heights) > 0)
+    assert len(ceiling) == counts[-1] + 1
+    assert ceiling[counts].tolist() == heights.tolist()
+    assert ceiling[0] == heights[0]
+
+
 def test_a_model_of_other_features_is_refused() -> None:
     document = json.loads(text())
     document["features"][0] = "phase of the moon"

@@ -31,18 +31,19 @@ def test_fitting_twice_gives_the_same_trees() -> None:
 def test_a_written_model_reads_back_as_the_same_scorer(tmp_path: Path) -> None:
     features, label = separable()
     trees = forest.fit(features, label)
-    knots = fit.score_map(forest.predict(trees, features[~label]))
-    fit.write(fit.to_document(trees, knots, {}), tmp_path / "model.json")
+    knots = fit.score_map(forest.predict(trees, features[~label]), 99.0)
+    fit.write(fit.to_document(trees, knots, [[6, 2.0], [20, 9.0]], {}), tmp_path / "model.json")
     back = parse_model((tmp_path / "model.json").read_text("utf-8"))
 
     assert forest.predict(back.forest, features) == pytest.approx(
         forest.predict(trees, features), abs=1e-3
     )
+    assert back.forest.ceiling[[0, 6, 19, 20]].tolist() == [2.0, 2.0, 2.0, 9.0]
 
 
 def test_cut_offs_are_the_stated_false_positive_rates() -> None:
     chance = np.random.default_rng(2).normal(0, 1, 20_000)
-    knots = np.array(fit.score_map(chance))
+    knots = np.array(fit.score_map(chance, 9.0))
     score = np.interp(chance, knots[:, 0], knots[:, 1])
 
     for cut, rate in ((0.7, 0.01), (0.8, 0.003), (0.9, 0.001)):

@@ -84,7 +84,7 @@ def test_a_batch_of_a_world_fits_the_analysis() -> None:
 
 def test_traffic_without_a_timer_suffers_what_beacons_suffer() -> None:
     rng = np.random.default_rng(5)
-    names = [worlds.impair_chance(rng, np.arange(50.0))[1].split(",") for _ in range(100)]
+    names = [worlds.impair_chance(rng, np.arange(50) * 60.0)[1].split(",") for _ in range(100)]
     suffered = {name for each in names for name in each if name}
 
     assert suffered == {"missing", "outage", "bursts", "contamination", "whole seconds"}
@@ -97,3 +97,27 @@ def test_a_command_delays_what_follows_and_is_answered() -> None:
     assert len(commanded) > len(times)
     assert commanded[-1] > times[-1]
     assert np.all(np.diff(commanded) >= 0)
+
+
+def test_a_clock_of_whole_seconds_is_only_put_on_what_it_can_show() -> None:
+    assert impairments.slower_than_clock(np.arange(50) * 60.0)
+    assert not impairments.slower_than_clock(np.arange(50) * 1.0)
+
+
+def test_a_log_of_whole_seconds_stays_one_in_its_window() -> None:
+    world = small(worlds.TRAINING)
+    batch = world.batch
+    stamped = [i for i, names in enumerate(world.impaired) if "whole seconds" in names]
+
+    assert stamped
+    for index in stamped:
+        assert not (batch.times[batch.offsets[index] : batch.offsets[index + 1]] % 10**9).any()
+
+
+def test_clocks_beat_at_one_interval() -> None:
+    world = worlds.clocks(20)
+    for index, interval in enumerate(world.interval):
+        times = world.batch.times[world.batch.offsets[index] : world.batch.offsets[index + 1]]
+
+        assert len(times) == world.check_ins[index] >= 7
+        assert np.diff(times) == pytest.approx(interval * 1e9, rel=1e-9, abs=1.1)

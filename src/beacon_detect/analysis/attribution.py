@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beacon_detect.analysis.features import FEATURES
+from beacon_detect.analysis.features import FEATURE, FEATURES
 from beacon_detect.analysis.reference.episodes import measure_run
 from beacon_detect.analysis.types import MIN_CHECK_INS, Settings
 
@@ -134,7 +134,9 @@ def log_odds(features: Floats, forest: Forest) -> Floats:
         feature = forest.feature[nodes]
         inner = feature >= 0
         if not inner.any():
-            total: Floats = forest.baseline + forest.value[nodes].sum(axis=1)
+            check_ins = (2.0 ** features[:, FEATURE.check_ins] + 0.5).astype(np.int64)
+            most = forest.ceiling[np.minimum(check_ins, len(forest.ceiling) - 1)]
+            total: Floats = np.minimum(forest.baseline + forest.value[nodes].sum(axis=1), most)
             return total
         left = features[rows, feature] <= forest.threshold[nodes]
         following = np.where(left, forest.left[nodes], forest.right[nodes])

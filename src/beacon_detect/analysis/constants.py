@@ -12,17 +12,22 @@ from typing import Final
 # --- check-ins ---------------------------------------------------------------------------
 DUPLICATE_GAP_NS: Final = 1_000_000
 """Events within a millisecond are one event seen twice (taste)."""
+SECOND_NS: Final = 1_000_000_000
 MAX_COLLAPSE_SECONDS: Final = 300.0
 """A check-in lasts seconds to minutes; without this cap office days become 24 h check-ins (measured)."""
 MIN_BURST_SHARE: Final = 0.05
 """A valley is worth a look when at least this share of the gaps lies below it (taste)."""
 LONGEST_DROPPED: Final = 0.03
 """Share of intervals, the longest, that are not active time: nights and outages (measured)."""
+CLEARLY_MORE: Final = 1 + 1e-9
+"""Of collapses that are equal but for rounding the first wins, whatever the order of sums."""
 CORE_FLOOR: Final = 0.02
 """Keeps a level that explains little time comparable with the others (taste)."""
 
 SHORTEST_INTERVAL: Final = 0.4
 """Seconds: faster rhythms are keystrokes and retries inside a wake-up, looked at last (taste)."""
+SHORTEST_IN_SECONDS: Final = 4.5
+"""The same where all events are whole seconds apart: up to four ticks of such a log are its own rhythm."""
 RAPID_PENALTY: Final = 0.02
 """What the merit of a collapse counts when its intervals are that fast."""
 
@@ -86,6 +91,8 @@ SHORTEST_EPISODE: Final = 10.0
 """Seconds: shorter runs are page loads; they are scored only where a series has nothing else (taste)."""
 
 # --- features ----------------------------------------------------------------------------
+FEATURE_STEPS: Final = 1e9
+"""Features are rounded to a billionth: thresholds lie at shares and counts that sums in another order just miss."""
 SHAPE_CHECK_INS: Final = 512
 """The newest check-ins that features of shape are measured on; bounds the time of one series."""
 SURROUNDINGS: Final = 5

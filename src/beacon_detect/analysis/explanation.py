@@ -199,7 +199,7 @@ def _plain_histogram(intervals: Floats) -> Histogram:
 def _histogram(found: CheckIns, folded: Folded) -> Histogram:
     """Return the intervals as bars of a twentieth of the interval, in step with the window."""
     x, interval = found.intervals, folded.interval
-    low, high = found.window.low + found.gap, found.window.high + found.gap
+    low, high = found.window.low + found.dead_time, found.window.high + found.dead_time
     width = interval / BARS_PER_INTERVAL
     # A bar begins where the window does, so that its edge is seen.
     start = -(-low % width)
@@ -236,7 +236,7 @@ def _change_inside(times: Integers, found: CheckIns, episodes: Results) -> list[
     low, high = float(episodes.second_low[0]), float(episodes.second_high[0])
     window = found.window
     x = found.intervals
-    first = (x >= window.low + found.gap) & (x < window.high + found.gap)
+    first = (x >= window.low + found.dead_time) & (x < window.high + found.dead_time)
     second = (x >= low) & (x < high) & ~first
     places = np.flatnonzero(first | second)
     if second.sum() < SIDE_INTERVALS:

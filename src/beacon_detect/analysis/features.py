@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 
 class Feature(NamedTuple):
-    """One feature: its name, group, expected direction (+1 beacon, -1 chance, 0 open) and meaning."""
+    """One feature: its name, group, direction (+1 beacon, -1 chance, 0 either, as others say) and meaning."""
 
     name: str
     group: str
@@ -25,28 +25,28 @@ FEATURES: Final = (
     Feature("explained", "concentration", 1, "share in the window or near a multiple of it"),
     Feature("explained_twice", "concentration", 1, "the same with a second window for a changed sleep"),
     Feature("evidence", "concentration", 1, "log(1 + nats) of the densest window against chance"),
-    Feature("divergence", "concentration", 1, "nats per interval of the densest window"),
+    Feature("divergence", "concentration", 0, "nats per interval of the densest window"),
     Feature("octave_divergence", "concentration", 1, "nats per interval of the densest octave"),
     Feature("prominence", "concentration", 1, "log(1 + nats) of the best window against its surroundings"),
-    Feature("window_width", "concentration", -1, "log2 of the ratio of the window's ends"),
-    Feature("folded_cv", "regularity", -1, "root mean square of the folded residuals, each at most 1"),
-    Feature("trimmed_cv", "regularity", -1, "coefficient of variation without the worst tenth"),
+    Feature("window_width", "concentration", 0, "log2 of the ratio of the window's ends"),
+    Feature("folded_cv", "regularity", 0, "root mean square of the folded residuals, each at most 1"),
+    Feature("trimmed_cv", "regularity", 0, "coefficient of variation without the worst tenth"),
     Feature("log_spread", "regularity", -1, "log of the mean minus mean of the log: Moran's statistic"),
-    Feature("quartiles", "regularity", -1, "octaves between the first and third quartile"),
+    Feature("quartiles", "regularity", 0, "octaves between the first and third quartile"),
     Feature("deciles", "regularity", -1, "octaves between the first and ninth decile"),
     Feature("explained_time", "counts", 1, "share of active time in explained intervals"),
     Feature("fano", "counts", -1, "log2 of the variance over the mean of counts in windows"),
     Feature("coverage", "counts", 1, "share of windows of four intervals that saw a check-in"),
     Feature("early", "counts", 0, "share of intervals shorter than the window"),
     Feature("late", "counts", 0, "share of intervals longer than six and a half"),
-    Feature("halves", "counts", -1, "imbalance of check-ins between the halves, in log2"),
-    Feature("serial", "local", -1, "correlation of neighbouring log intervals"),
+    Feature("halves", "counts", 0, "imbalance of check-ins between the halves, in log2"),
+    Feature("serial", "local", 0, "correlation of neighbouring log intervals"),
     Feature("neighbours_close", "local", 1, "share of neighbouring intervals within 10 %"),
     Feature("neighbours_near", "local", 1, "share of neighbouring intervals within 35 %"),
     Feature("local_evidence", "local", 1, "log(1 + nats) of neighbouring similarity against chance"),
     Feature("weak_quarter", "local", 1, "explained share of the second worst quarter"),
-    Feature("schedule_lock", "local", -1, "log2 of the drift from a fixed schedule over the drift of a sleep loop"),
-    Feature("coherence", "spectrum", 1, "mean resultant length at the dominant period"),
+    Feature("schedule_lock", "local", 0, "log2 of the drift from a fixed schedule over the drift of a sleep loop"),
+    Feature("coherence", "spectrum", 0, "mean resultant length at the dominant period"),
     Feature("line_power", "spectrum", 1, "log2 of the strongest spectral line over the Poisson level"),
     Feature("burst_shape", "bursts", 1, "share of check-ins with the usual number of connections"),
     Feature("burst_size", "bursts", 0, "log2 of the connections per check-in"),

@@ -9,7 +9,11 @@ if TYPE_CHECKING:
 
 
 class Forest(NamedTuple):
-    """All trees in one set of arrays; a leaf has feature -1 and its share of the log odds in ``value``."""
+    """All trees in one set of arrays; a leaf has feature -1 and its share of the log odds in ``value``.
+
+    ``ceiling[n]`` is the most that n check-ins can reach, the last entry also for more:
+    nothing is more certain than a perfect beacon.
+    """
 
     baseline: float
     roots: Integers
@@ -18,3 +22,4 @@ class Forest(NamedTuple):
     left: Integers
     right: Integers
     value: Floats
+    ceiling: Floats

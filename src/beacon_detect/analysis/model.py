@@ -21,7 +21,7 @@ from beacon_detect.analysis.forest import Forest
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats
 
-SCHEMA = "beacon-detect.model/1"
+SCHEMA = "beacon-detect.model/2"
 MODEL_FILE = "timing.json"
 
 
@@ -81,15 +81,20 @@ def parse_model(text: str) -> Model:
     knots = np.array(document["scores"], np.float64)
     return Model(
         version=document["version"],
-        forest=_forest(document["baseline"], document["trees"]),
+        forest=_forest(document["baseline"], document["trees"], document["ceiling"]),
         log_odds=knots[:, 0],
         scores=knots[:, 1],
         fitted_on=document["fitted_on"],
     )
 
 
-def _forest(baseline: float, trees: list[dict[str, list[float]]]) -> Forest:
-    """Join the trees; their node numbers count from the root of each."""
+def _forest(
+    baseline: float, trees: list[dict[str, list[float]]], steps: list[list[float]]
+) -> Forest:
+    """Join the trees; their node numbers count from the root of each.
+
+    Each step of the ceiling holds from its number of check-ins to that of the next.
+    """
     sizes = np.array([len(tree["feature"]) for tree in trees])
     roots = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
     offset = np.repeat(roots, sizes)
@@ -105,4 +110,15 @@ def _forest(baseline: float, trees: list[dict[str, list[float]]]) -> Forest:
         left=joined("left").astype(np.int64) + offset,
         right=joined("right").astype(np.int64) + offset,
         value=joined("value"),
+        ceiling=_ceiling(steps),
     )
+
+
+def _ceiling(steps: list[list[float]]) -> Floats:
+    """Return the ceiling of each number of check-ins, the last one also that of more."""
+    from_check_ins = np.array([step[0] for step in steps])
+    height = np.array([step[1] for step in steps], np.float64)
+    check_ins = np.arange(int(from_check_ins[-1]) + 1)
+    step = np.searchsorted(from_check_ins, check_ins, side="right") - 1
+    ceiling: Floats = height[np.maximum(step, 0)]
+    return ceiling

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 class Row(NamedTuple):
     """Fields of one measured episode.
 
-    Units as in :class:`beacon_detect.analysis.types.Results`; ``collapse_gap``
+    Units as in :class:`beacon_detect.analysis.types.Results`; ``dead_time``
     and the windows are in seconds, ``intervals`` counts them, ``first_event`` and
     ``last_event`` are positions in the series.  The last two fields belong to
     the series, all others to its leading episode.
@@ -26,7 +26,7 @@ class Row(NamedTuple):
     connections_per_check_in: int
     log_odds: int
     false_alarm: int
-    collapse_gap: int
+    dead_time: int
     window_low: int
     window_high: int
     window_count: int

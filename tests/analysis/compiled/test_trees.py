@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from beacon_detect.analysis.compiled.trees import MOST_LEAVES, arrange, log_odds
-from beacon_detect.analysis.features import FEATURES
+from beacon_detect.analysis.features import FEATURE, FEATURES
 from beacon_detect.analysis.forest import Forest
 from beacon_detect.analysis.model import load_model
 from beacon_detect.analysis.reference.episodes import log_odds as plain
@@ -25,6 +25,7 @@ def chain(leaves: int) -> Forest:
         left=np.concatenate((inner + number, zeros)),
         right=np.concatenate((number[1:], [nodes - 1], zeros)),
         value=np.concatenate((0 * number, np.arange(leaves))).astype(float),
+        ceiling=np.array([np.inf]),
     )
 
 
@@ -56,3 +57,14 @@ def test_the_largest_tree_reaches_each_of_its_leaves_and_a_larger_one_is_refused
 
     with pytest.raises(ValueError, match="leaves"):
         arrange(chain(MOST_LEAVES + 1))
+
+
+def test_both_stop_at_the_ceiling() -> None:
+    forest = load_model().forest._replace(ceiling=np.array([-99.0] * 7 + [np.inf]))
+    trees, reachable = arrange(forest), np.zeros(len(forest.roots), np.int64)
+    features = np.zeros(len(FEATURES))
+    for check_ins, capped in ((6, True), (7, False), (5_000, False)):
+        features[FEATURE.check_ins] = np.log2(check_ins)
+
+        assert (log_odds(features, trees, reachable) == -99.0) == capped
+        assert (plain(features, forest) == -99.0) == capped

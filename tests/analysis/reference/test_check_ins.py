@@ -29,6 +29,47 @@ def test_every_wake_up_is_one_check_in(connections: int) -> None:
     assert found.intervals == pytest.approx(60)
 
 
+def test_an_implant_that_works_before_it_sleeps_is_known_by_its_pauses() -> None:
+    """Each wake-up opens connections for up to half the sleep, and only then is the sleep timed."""
+    rng = np.random.default_rng(2)
+    works = rng.uniform(0.1, 30.0, (60, 3)).cumsum(axis=1)
+    starts = np.concatenate(([0.0], np.cumsum(works[:-1, -1] + 300.0)))
+    found = find_check_ins(
+        ns(np.concatenate((starts[:, None], starts[:, None] + works), 1).ravel())
+    )
+
+    assert found is not None
+    assert found.starts.tolist() == ns(starts).tolist()
+    assert found.busy == pytest.approx(np.median(works[:, -1]))
+    assert found.intervals == pytest.approx(300.0 + found.busy)
+
+
+def test_a_schedule_keeps_its_starts_however_long_a_check_in_takes() -> None:
+    rng = np.random.default_rng(3)
+    works = rng.uniform(0.1, 30.0, (60, 3)).cumsum(axis=1)
+    starts = np.arange(60) * 300.0
+    found = find_check_ins(
+        ns(np.concatenate((starts[:, None], starts[:, None] + works), 1).ravel())
+    )
+
+    assert found is not None
+    assert found.busy == 0
+    assert found.intervals == pytest.approx(300.0)
+
+
+def test_the_clock_of_a_log_is_no_rhythm_of_its_traffic() -> None:
+    """Visits of many connections each, stamped in whole seconds, as page loads are in such a log."""
+    rng = np.random.default_rng(4)
+    visits = np.cumsum(rng.exponential(300.0, 40))
+    times = np.sort((visits[:, None] + rng.uniform(0, 6, (40, 12))).ravel())
+    finer, whole = find_check_ins(ns(times)), find_check_ins(ns(np.floor(times)))
+
+    assert finer is not None
+    assert whole is not None
+    assert np.median(whole.intervals) > 100
+    assert len(whole.starts) == pytest.approx(len(finer.starts), abs=3)
+
+
 def test_events_within_a_millisecond_are_one() -> None:
     assert len(starts_at(np.array([0, 900_000, 5_000_000]), 0.0)) == 2
 

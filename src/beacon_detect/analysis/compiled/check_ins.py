@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from beacon_detect.analysis.compiled.histogram import bin_of, fullest, tally
 from beacon_detect.analysis.compiled.jit import jit, reorderable
 from beacon_detect.analysis.compiled.workspace import DUPLICATES, HALVES, WIDEST
 from beacon_detect.analysis.constants import (
+    CLEARLY_MORE,
     CORE_FLOOR,
     DUPLICATE_GAP_NS,
     LONGEST_DROPPED,
     MAX_COLLAPSE_SECONDS,
     MIN_BURST_SHARE,
     RAPID_PENALTY,
+    SECOND_NS,
+    SHORTEST_IN_SECONDS,
     SHORTEST_INTERVAL,
 )
 from beacon_detect.analysis.interval_bins import (
@@ -127,23 +132,27 @@ def weigh_level(
     times: Integers,
     found: int,
     gap: float,
+    paused: int,
     rate: float,
+    shortest: float,
     least: float,
     firsts: Integers,
     h: Histogram,
 ) -> tuple[float, int, int, int, float]:
     """Return (merit, low bin, high bin, count, divergence) of one collapse.
 
-    The merit is 0 where it cannot be above ``least``.
+    Intervals run from start to start or, ``paused``, from the last event of a
+    check-in.  The merit is 0 where it cannot be above ``least``.
     """
     total = found - 1
     for i in range(total):
-        excess = (times[firsts[i + 1]] - times[firsts[i]]) * 1e-9 - gap
+        before = firsts[i + 1] - 1 if paused else firsts[i]
+        excess = (times[firsts[i + 1]] - times[before]) * 1e-9 - gap
         h.values[i] = excess * rate
     lowest, used = tally(total, h)
     low, high, count, divergence = densest_window(h.upto, lowest, used, 0)
     merit = total * divergence
-    if EDGES[high] / rate + gap < SHORTEST_INTERVAL:
+    if EDGES[high] / rate + gap < shortest:
         merit *= RAPID_PENALTY
     # No share is above one: most collapses of chance need not be looked at further.
     if merit * (CORE_FLOOR + 1) <= least:
@@ -182,15 +191,43 @@ def mean_gap_rate(times: Integers) -> float:
 
 
 @jit
+def shortest_interval(times: Integers) -> float:
+    """Return the shortest interval that is looked at first, seconds."""
+    for time in times:
+        if (time - times[0]) % SECOND_NS != 0:
+            return SHORTEST_INTERVAL
+    return SHORTEST_IN_SECONDS
+
+
+@jit
+def fill_intervals(
+    times: Integers, firsts: Integers, found: int, paused: int, intervals: Floats
+) -> float:
+    """Write the intervals between check-ins, seconds; return the usual time one takes, if paused."""
+    busy = 0.0
+    if paused:
+        for i in range(found):
+            following = firsts[i + 1] if i + 1 < found else len(times)
+            intervals[i] = (times[following - 1] - times[firsts[i]]) * 1e-9
+        busy = float(np.median(intervals[:found]))
+    for i in range(found - 1):
+        before = firsts[i + 1] - 1 if paused else firsts[i]
+        intervals[i] = (times[firsts[i + 1]] - times[before]) * 1e-9 + busy
+    return busy
+
+
+@jit
 def find_check_ins(
     times: Integers, rate: float, w: Workspace
-) -> tuple[int, float, int, int, int, float]:
+) -> tuple[int, float, float, int, int, int, float]:
     """Collapse a run of events into ``w.firsts`` at the gap that concentrates its intervals most.
 
-    Returns (check-ins, gap, low bin, high bin, count, divergence), seconds and
-    nats; no check-ins when there are too few at every gap.
+    Returns (check-ins, gap, busy, low bin, high bin, count, divergence), seconds and
+    nats, and leaves their intervals in ``w.intervals``; no check-ins when there are
+    too few at every gap.
     """
     best, best_gap, best_low, best_high, best_count, best_divergence = -1.0, 0.0, 0, 1, 0, 0.0
+    best_paused, shortest = 0, shortest_interval(times)
     total = fill_half_octaves(times, rate, w.halves, w.histogram.places)
     found, collapsed = every_event(w.firsts, len(times)), 0.0
     below, tried = w.halves[0], -1
@@ -206,14 +243,18 @@ def find_check_ins(
         found, collapsed = collapse(times, gap, w.firsts, found), gap
         if found < MIN_CHECK_INS:
             break
-        merit, low, high, count, divergence = weigh_level(
-            times, found, gap, rate, best, w.firsts, w.histogram
-        )
-        if merit > best:
-            best, best_gap, best_divergence = merit, gap, divergence
-            best_low, best_high, best_count = low, high, count
+        # Without a collapse a check-in has one event: its start is its end.
+        for paused in range(2 if gap > 0 else 1):
+            least = best * CLEARLY_MORE
+            merit, low, high, count, divergence = weigh_level(
+                times, found, gap, paused, rate, shortest, least, w.firsts, w.histogram
+            )
+            if merit > least:
+                best, best_gap, best_paused, best_divergence = merit, gap, paused, divergence
+                best_low, best_high, best_count = low, high, count
     if best < 0:
-        return 0, 0.0, 0, 1, 0, 0.0
+        return 0, 0.0, 0.0, 0, 1, 0, 0.0
     if collapsed > best_gap:
         found = collapse(times, best_gap, w.firsts, every_event(w.firsts, len(times)))
-    return found, best_gap, best_low, best_high, best_count, best_divergence
+    busy = fill_intervals(times, w.firsts, found, best_paused, w.intervals)
+    return found, best_gap, busy, best_low, best_high, best_count, best_divergence

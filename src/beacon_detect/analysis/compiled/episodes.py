@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.analysis.compiled import shape
-from beacon_detect.analysis.compiled.check_ins import find_check_ins, mean_gap_rate
+from beacon_detect.analysis.compiled.check_ins import (
+    find_check_ins,
+    mean_gap_rate,
+    shortest_interval,
+)
 from beacon_detect.analysis.compiled.folding import core_interval, explained_interval, fold
 from beacon_detect.analysis.compiled.jit import jit
 from beacon_detect.analysis.compiled.regularity import (
@@ -29,9 +33,9 @@ from beacon_detect.analysis.compiled.regularity import (
 from beacon_detect.analysis.compiled.trees import log_odds
 from beacon_detect.analysis.constants import (
     COVERAGE_INTERVALS,
+    FEATURE_STEPS,
     SHAPE_CHECK_INS,
     SHORTEST_EPISODE,
-    SHORTEST_INTERVAL,
     SILENCE_INTERVALS,
     SILENCES,
     THINNEST_EPISODE,
@@ -116,7 +120,7 @@ def measure_window(
     width = 0
     while WINDOW_WIDTHS[width] < high - low:
         width += 1
-    row[ROW.collapse_gap] = gap
+    row[ROW.dead_time] = gap
     row[ROW.window_low] = EDGES[low] / rate + gap
     row[ROW.window_high] = EDGES[high] / rate + gap
     row[ROW.window_count] = count
@@ -176,6 +180,13 @@ def measure_shape(
 
 
 @jit
+def round_off(features: Floats) -> None:
+    """Round to what both implementations agree on, whatever the order of their sums."""
+    for i in range(len(features)):
+        features[i] = np.rint(features[i] * FEATURE_STEPS) / FEATURE_STEPS
+
+
+@jit
 def measure_run(
     times: Integers,
     inner: int,
@@ -191,16 +202,15 @@ def measure_run(
     its neighbours; ``forced`` measures it in any case.
     """
     rate = mean_gap_rate(times)
-    found, gap, low, high, count, divergence = find_check_ins(times, rate, w)
+    found, gap, busy, low, high, count, divergence = find_check_ins(times, rate, w)
     if found == 0:
         return False
-    for i in range(found - 1):
-        w.intervals[i] = (times[w.firsts[i + 1]] - times[w.firsts[i]]) * 1e-9
     intervals = w.intervals[: found - 1]
+    gap += busy  # no interval can be shorter
     lowest, highest = EDGES[low] / rate + gap, EDGES[high] / rate + gap
     interval = core_interval(intervals, lowest, highest)
     level = level_of(int(SILENCE_INTERVALS * interval * 1e9))
-    if not forced and not (inner <= level < outer and interval >= SHORTEST_INTERVAL):
+    if not forced and not (inner <= level < outer and interval >= shortest_interval(times)):
         return False
     w.row[:] = 0.0
     missed = fold(intervals, lowest, highest, interval, w)
@@ -213,6 +223,7 @@ def measure_run(
     measure_regularity(intervals, interval, gap, (found - 1) * divergence, thresholds, w)
     newest = max(found - 1 - SHAPE_CHECK_INS, 0)
     measure_shape(intervals[newest:], w.multiples[newest : found - 1], interval, gap, rate, w)
+    round_off(w.features)
     w.row[ROW.log_odds] = log_odds(w.features, trees, w.reachable)
     return True
 

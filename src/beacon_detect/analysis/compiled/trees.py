@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from beacon_detect.analysis.compiled.jit import jit, reorderable
-from beacon_detect.analysis.features import FEATURES
+from beacon_detect.analysis.features import FEATURE, FEATURES
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
@@ -45,6 +45,7 @@ class Trees(NamedTuple):
     tree: Integers
     kept: Integers
     value: Floats
+    ceiling: Floats
 
 
 @jit
@@ -97,6 +98,7 @@ def arrange(forest: Forest) -> Trees:
         tree=tree[order],
         kept=kept[order],
         value=value,
+        ceiling=forest.ceiling,
     )
 
 
@@ -126,6 +128,8 @@ def leaf_total(value: Floats, reachable: Integers) -> float:
 
 @jit
 def log_odds(features: Floats, trees: Trees, reachable: Integers) -> float:
-    """Return the baseline plus the value of the leaf each tree leads to."""
+    """Return the baseline plus the value of the leaf each tree leads to, at most the ceiling."""
     strike_out(features, trees, reachable)
-    return trees.baseline + leaf_total(trees.value, reachable)
+    total = trees.baseline + leaf_total(trees.value, reachable)
+    check_ins = int(2.0 ** features[FEATURE.check_ins] + 0.5)
+    return float(min(total, trees.ceiling[min(check_ins, len(trees.ceiling) - 1)]))

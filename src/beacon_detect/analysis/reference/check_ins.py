@@ -3,8 +3,13 @@
 An implant often opens several connections each time it wakes; their short gaps
 and its long sleeps are two hills of the histogram of log gaps.  Events closer
 than a threshold in the valley between are one check-in.  Every valley is tried
-and the one whose intervals are the most concentrated wins.  Limit: an operator
-session denser than the beacon fills the valley.
+and the one whose intervals are the most concentrated wins.
+
+An implant that works before it sleeps keeps its sleep and not its schedule: what
+is regular then is the pause from the last event of a check-in to the first of the
+next.  So every collapse is looked at both ways, and pauses are reported as
+intervals by adding the usual time a check-in takes.  Limit: an operator session
+denser than the beacon fills the valley.
 """
 
 from __future__ import annotations
@@ -15,12 +20,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.analysis.constants import (
+    CLEARLY_MORE,
     CORE_FLOOR,
     DUPLICATE_GAP_NS,
     LONGEST_DROPPED,
     MAX_COLLAPSE_SECONDS,
     MIN_BURST_SHARE,
     RAPID_PENALTY,
+    SECOND_NS,
+    SHORTEST_IN_SECONDS,
     SHORTEST_INTERVAL,
 )
 from beacon_detect.analysis.interval_bins import (
@@ -61,17 +69,26 @@ class CheckIns:
     starts
         First event of each check-in, ns.
     gap
-        Events up to this many seconds apart belong together; the dead time.
+        Events up to this many seconds apart belong together.
+    busy
+        Usual seconds from the first event of a check-in to its last where pauses are
+        regular, 0 where starts are.
     intervals
-        Seconds from start to start.
+        Seconds from start to start, or pauses and ``busy``.
     window
         The most concentrated interval window at this gap.
     """
 
     starts: Integers
     gap: float
+    busy: float
     intervals: Floats
     window: Window
+
+    @property
+    def dead_time(self) -> float:
+        """The seconds that no interval can be shorter than."""
+        return self.gap + self.busy
 
 
 def kl_divergence(q: float, p: float) -> float:
@@ -93,6 +110,21 @@ def starts_at(times: Integers, gap: float) -> Integers:
     """Return the first event of each run whose gaps are at most ``gap`` seconds."""
     limit = max(int(gap * 1e9), DUPLICATE_GAP_NS)
     return times[np.concatenate(([True], np.diff(times) > limit))]
+
+
+def ends_at(times: Integers, gap: float) -> Integers:
+    """Return the last event of each run whose gaps are at most ``gap`` seconds."""
+    limit = max(int(gap * 1e9), DUPLICATE_GAP_NS)
+    return times[np.concatenate((np.diff(times) > limit, [True]))]
+
+
+def shortest_interval(times: Integers) -> float:
+    """Return the shortest interval that is looked at first, seconds.
+
+    In a log of whole seconds any traffic denser than its clock beats in seconds.
+    """
+    whole_seconds = not ((times - times[0]) % SECOND_NS).any()
+    return SHORTEST_IN_SECONDS if whole_seconds else SHORTEST_INTERVAL
 
 
 def densest_window(excess: Floats, rate: float, first_width: int = 0) -> Window:
@@ -178,19 +210,22 @@ def find_check_ins(times: Integers) -> CheckIns | None:
     """
     if len(times) < MIN_CHECK_INS:
         return None
-    rate = mean_gap_rate(times)
+    rate, shortest = mean_gap_rate(times), shortest_interval(times)
     best, best_merit = None, -1.0
     for gap in collapse_gaps(times, rate):
-        starts = starts_at(times, gap)
+        starts, ends = starts_at(times, gap), ends_at(times, gap)
         if len(starts) < MIN_CHECK_INS:
             break
-        intervals = np.diff(starts) * 1e-9
-        excess = intervals - gap
-        window = densest_window(excess, rate)
-        evidence = len(excess) * window.divergence
-        merit = evidence * (CORE_FLOOR + explained_share(excess, rate, window))
-        if window.high + gap < SHORTEST_INTERVAL:
-            merit *= RAPID_PENALTY
-        if merit > best_merit:
-            best, best_merit = CheckIns(starts, gap, intervals, window), merit
+        # Without a collapse a check-in has one event: its start is its end.
+        for before in (starts, ends) if gap > 0 else (starts,):
+            busy = 0.0 if before is starts else float(np.median((ends - starts) * 1e-9))
+            pauses = np.multiply(starts[1:] - before[:-1], 1e-9, dtype=np.float64)
+            excess: Floats = pauses - gap
+            window = densest_window(excess, rate)
+            evidence = len(excess) * window.divergence
+            merit = evidence * (CORE_FLOOR + explained_share(excess, rate, window))
+            if window.high + gap < shortest:
+                merit *= RAPID_PENALTY
+            if merit > best_merit * CLEARLY_MORE:
+                best, best_merit = CheckIns(starts, gap, busy, pauses + busy, window), merit
     return best

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.analysis.constants import (
+    FEATURE_STEPS,
     SHAPE_CHECK_INS,
     SHORTEST_EPISODE,
-    SHORTEST_INTERVAL,
     SILENCE_INTERVALS,
     SILENCES,
     THINNEST_EPISODE,
@@ -27,7 +27,11 @@ from beacon_detect.analysis.constants import (
 from beacon_detect.analysis.features import FEATURE, FEATURES
 from beacon_detect.analysis.interval_bins import EDGES
 from beacon_detect.analysis.reference import shape
-from beacon_detect.analysis.reference.check_ins import find_check_ins, mean_gap_rate
+from beacon_detect.analysis.reference.check_ins import (
+    find_check_ins,
+    mean_gap_rate,
+    shortest_interval,
+)
 from beacon_detect.analysis.reference.folding import Folded, fold
 from beacon_detect.analysis.reference.regularity import (
     coherence,
@@ -122,7 +126,7 @@ def measure_run(
         return None
     folded = fold(found)
     level = level_of(int(SILENCE_INTERVALS * folded.interval * 1e9))
-    if levels is not None and (level not in levels or folded.interval < SHORTEST_INTERVAL):
+    if levels is not None and (level not in levels or folded.interval < shortest_interval(times)):
         return None
     episode = Episode(np.zeros(len(ROW_FIELDS)), np.zeros(len(FEATURES)))
     rate = mean_gap_rate(times)
@@ -130,6 +134,7 @@ def measure_run(
     measure_window(episode, found)
     measure_regularity(episode, found, folded, settings)
     measure_shape(episode, found, folded, rate)
+    episode.features[:] = np.rint(episode.features * FEATURE_STEPS) / FEATURE_STEPS
     episode.row[ROW.log_odds] = log_odds(episode.features, forest)
     return episode
 
@@ -149,9 +154,9 @@ def measure_window(episode: Episode, found: CheckIns) -> None:
     """Fill the fields and features of the concentration scan."""
     row, features, window = episode.row, episode.features, found.window
     intervals = len(found.intervals)
-    row[ROW.collapse_gap] = found.gap
-    row[ROW.window_low] = window.low + found.gap
-    row[ROW.window_high] = window.high + found.gap
+    row[ROW.dead_time] = found.dead_time
+    row[ROW.window_low] = window.low + found.dead_time
+    row[ROW.window_high] = window.high + found.dead_time
     row[ROW.window_count] = window.count
     row[ROW.chance_share] = window.chance
     row[ROW.intervals] = intervals
@@ -167,7 +172,7 @@ def measure_regularity(
 ) -> None:
     """Fill the fields and features of the three documented scores."""
     row, features = episode.row, episode.features
-    spread = dispersion(folded, found.gap)
+    spread = dispersion(folded, found.dead_time)
     line = strongest_line(found.intervals, folded.interval)
     recent = found.intervals[-SHAPE_CHECK_INS:]
     resultant = max(coherence(recent, period) for period in (folded.interval, line.period))
@@ -191,7 +196,7 @@ def measure_shape(episode: Episode, found: CheckIns, folded: Folded, rate: float
     """Fill the features of shape from the newest check-ins of the episode."""
     row, features = episode.row, episode.features
     x, multiples = found.intervals[-SHAPE_CHECK_INS:], folded.multiples[-SHAPE_CHECK_INS:]
-    interval, gap = folded.interval, found.gap
+    interval, gap = folded.interval, found.dead_time
     second = shape.second_window(x, multiples, gap, rate)
     if second:
         row[ROW.second_low] = EDGES[second.low_bin] / rate + gap
@@ -208,7 +213,12 @@ def measure_shape(episode: Episode, found: CheckIns, folded: Folded, rate: float
     features[FEATURE.folded_cv] = cv
     features[FEATURE.log_spread] = spread
     features[
-        [FEATURE.serial, FEATURE.neighbours_close, FEATURE.neighbours_near, FEATURE.local_evidence]
+        [
+            FEATURE.serial,
+            FEATURE.neighbours_close,
+            FEATURE.neighbours_near,
+            FEATURE.local_evidence,
+        ]
     ] = shape.neighbours(values)
     features[FEATURE.fano] = shape.fano(x, interval, gap)
     features[[FEATURE.explained_time, FEATURE.coverage, FEATURE.early, FEATURE.late]] = (
@@ -221,13 +231,15 @@ def measure_shape(episode: Episode, found: CheckIns, folded: Folded, rate: float
 
 
 def log_odds(features: Floats, forest: Forest) -> float:
-    """Return the baseline plus the value of the leaf that each tree leads to."""
+    """Return the baseline plus the value of the leaf each tree leads to, at most the ceiling."""
     nodes = forest.roots
     while True:
         feature = forest.feature[nodes]
         inner = feature >= 0
         if not inner.any():
-            return float(forest.baseline + forest.value[nodes].sum())
+            check_ins = int(2.0 ** features[FEATURE.check_ins] + 0.5)
+            most = forest.ceiling[min(check_ins, len(forest.ceiling) - 1)]
+            return float(min(forest.baseline + forest.value[nodes].sum(), most))
         left = features[np.maximum(feature, 0)] <= forest.threshold[nodes]
         following = np.where(left, forest.left[nodes], forest.right[nodes])
         nodes = np.where(inner, following, nodes)

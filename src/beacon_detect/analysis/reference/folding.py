@@ -66,7 +66,10 @@ def fold(check_ins: CheckIns) -> Folded:
         Check-ins with their most concentrated window.
     """
     x = check_ins.intervals
-    low, high = check_ins.window.low + check_ins.gap, check_ins.window.high + check_ins.gap
+    low, high = (
+        check_ins.window.low + check_ins.dead_time,
+        check_ins.window.high + check_ins.dead_time,
+    )
     core = (x >= low) & (x < high)
     interval = float(x[core].mean()) if core.any() else float(x.mean())
     half_width = max((high - low) / (2 * interval), MIN_HALF_WIDTH)
