@@ -151,13 +151,17 @@ def test_a_documented_command_works(
     def text() -> str:
         return (tmp_path / "output").read_text("utf-8", "replace")
 
-    if runs_on:
-        eventually(lambda: _RUNS.search(text()) or child.poll() is not None, "it runs")
-        assert child.poll() is None, f"{page}: {command}: ended by itself: {text()}"
-        child.send_signal(signal.SIGINT)
-        assert child.wait(PATIENCE) in (0, 130), f"{page}: {command}: {text()}"
-    else:
-        assert child.wait(2 * PATIENCE) == expected, f"{page}: {command}: {text()}"
+    try:
+        if runs_on:
+            eventually(lambda: _RUNS.search(text()) or child.poll() is not None, "it runs")
+            assert child.poll() is None, f"{page}: {command}: ended by itself: {text()}"
+            child.send_signal(signal.SIGINT)
+            assert child.wait(PATIENCE) in (0, 130), f"{page}: {command}: {text()}"
+        else:
+            assert child.wait(2 * PATIENCE) == expected, f"{page}: {command}: {text()}"
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_the_documents_show_commands() -> None:

@@ -51,8 +51,7 @@ def test_polling_inside_one_open_connection_is_found_as_bursts(tmp_path: Path) -
                             and beacon["check_ins"] >= POLLS - 1
                         ]
 
-                    eventually(found, what="the polling is found")
-                    [beacon] = found()
+                    [beacon] = eventually(found, what="the polling is found")
 
     assert (beacon["series"], beacon["dst_port"], beacon["connections"]) == ("bursts", PORT, 1)
     # A busy machine only adds to the silence between two polls.
