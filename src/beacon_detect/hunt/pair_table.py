@@ -102,13 +102,16 @@ class PairTable:
 
     def _find(self, ids: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         rows, known = np.zeros(len(ids), np.int32), np.zeros(len(ids), np.bool_)
+        # In order, so that the search goes through memory in order, too.
+        order = np.argsort(ids)
+        wanted = ids[order]
         for index in (self._old, self._new):
             if not len(index.ids):
                 continue
-            at = np.minimum(np.searchsorted(index.ids, ids), len(index.ids) - 1)
-            found = index.ids[at] == ids
-            rows[found] = index.rows[at[found]]
-            known |= found
+            at = np.minimum(np.searchsorted(index.ids, wanted), len(index.ids) - 1)
+            found = index.ids[at] == wanted
+            rows[order[found]] = index.rows[at[found]]
+            known[order[found]] = True
         return rows, known
 
     def _append(self, ids: NDArray[np.uint64], *keys: NDArray[Any]) -> NDArray[np.int32]:
