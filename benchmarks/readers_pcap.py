@@ -3,6 +3,7 @@
     python benchmarks/readers_pcap.py [PACKETS] [FILE]
     python benchmarks/readers_pcap.py hunt PACKETS      generate a capture, run `analyze` on it
     python benchmarks/readers_pcap.py stream PACKETS    the same through a pipe, without a file
+    python benchmarks/readers_pcap.py scan PACKETS      a scan through a pipe: every packet a pair
 
 Without FILE a capture is generated: TCP connections of ten packets, interleaved,
 HTTPS-like, snapshot length 96. Peers are run when they are installed: tshark,
@@ -33,6 +34,7 @@ from beacon_detect.readers.pcap import PcapReader
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PIECE = 200_000
 PACKETS_PER_FLOW = 10
 KEPT = 96
 _FLAGS = np.array([0x02, 0x12, 0x10, 0x18, 0x18, 0x18, 0x18, 0x11, 0x11, 0x10], np.uint8)
@@ -119,15 +121,37 @@ PEERS = {
 }  # fmt: skip
 
 
-def hunt(packets: int, *, pipe: bool) -> None:
+def _scan(packets: int) -> Iterator[bytes]:
+    """Yield a capture in which each packet opens a pair of its own, and every 20,000th is a beacon's."""
+    yield from _pieces(0)
+    for first in range(0, packets, PIECE):
+        number = np.arange(first, min(first + PIECE, packets))
+        record = np.zeros((len(number), 16 + 54), np.uint8)
+        beacon = number % 20_000 == 0
+        for at, values, kind in (
+            (0, 1_700_000_000 + number // 20_000, "<u4"), (4, number % 20_000 * 50, "<u4"),
+            (8, 54, "<u4"), (12, 54, "<u4"), (28, 0x0800, ">u2"), (30, 0x45, "u1"), (32, 40, ">u2"),
+            (38, 64, "u1"), (39, 6, "u1"),
+            (42, np.where(beacon, 0x0A000005, number * 2_654_435_761 & 0xFFFFFFFF), ">u4"),
+            (46, np.where(beacon, 0xCB007109, 0xC6336400 + number % 251), ">u4"),
+            (50, 1024 + number % 60_000, ">u2"), (52, np.where(beacon, 443, 23), ">u2"),
+            (54, number & 0xFFFFFFFF, ">u4"), (62, 0x50, "u1"), (63, 2, "u1"),
+        ):  # fmt: skip
+            size = np.dtype(kind).itemsize
+            column = np.broadcast_to(values, len(number)).astype(kind)
+            record[:, at : at + size] = column.view(np.uint8).reshape(-1, size)
+        yield record.tobytes()
+
+
+def hunt(packets: int, how: str) -> None:
     """Run `analyze` on a generated capture and print what it took."""
     command = [sys.executable, "-m", "beacon_detect", "analyze"]
     with tempfile.TemporaryDirectory() as folder:
-        if pipe:
+        if how != "hunt":
             started, size = time.perf_counter(), 0
             with subprocess.Popen([*command, "-"], stdin=subprocess.PIPE) as child:
                 assert child.stdin is not None
-                for piece in _pieces(packets):
+                for piece in _scan(packets) if how == "scan" else _pieces(packets):
                     size += child.stdin.write(piece)
         else:
             path = Path(folder) / "generated.pcap"
@@ -141,8 +165,8 @@ def hunt(packets: int, *, pipe: bool) -> None:
 
 
 def main() -> None:
-    if sys.argv[1:2] in (["hunt"], ["stream"]):
-        hunt(int(sys.argv[2]), pipe=sys.argv[1] == "stream")
+    if sys.argv[1:2] in (["hunt"], ["stream"], ["scan"]):
+        hunt(int(sys.argv[2]), sys.argv[1])
         return
     packets = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000_000
     with tempfile.TemporaryDirectory() as folder:
