@@ -52,7 +52,7 @@ def send(server: LiveServer, times: np.ndarray, dst: list[str], **columns: Any) 
 
 def found(server: LiveServer) -> list[dict[str, Any]]:
     server.analyze()
-    return list(server.fetch("beacons?min_score=0.5")["beacons"])
+    return list(server.fetch("beacons?min_score=0.7")["beacons"])
 
 
 EARLY = 5 * ADDRESSES
