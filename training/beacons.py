@@ -62,7 +62,8 @@ def metasploit(rng: Generator, interval: float, jitter: float, count: int) -> Sl
     ramp = np.minimum(np.arange(1, count + 1) * 0.1, 1.0)
     for start in np.flatnonzero(rng.random(count) < 0.02 * jitter):
         ramp[start:] = np.minimum(np.arange(1, count - start + 1) * 0.1, 1.0)
-    return interval * ramp * rng.uniform(1, 1 + 0.05 * jitter, count)
+    sleeps: Sleeps = interval * ramp * rng.uniform(1, 1 + 0.05 * jitter, count)
+    return sleeps
 
 
 def beta(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
@@ -88,7 +89,8 @@ def rotating(rng: Generator, interval: float, jitter: float, count: int) -> Slee
     """One of two or three hosts in rotation, as one of them sees it: every second or third sleep."""
     hosts = int(rng.integers(2, 4))
     sleeps = interval / hosts * rng.uniform(1 - jitter, 1 + jitter, (count, hosts))
-    return sleeps.sum(axis=1)
+    turns: Sleeps = sleeps.sum(axis=1)
+    return turns
 
 
 def lognormal(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
@@ -122,7 +124,8 @@ def list_of_five(rng: Generator, interval: float, jitter: float, count: int) -> 
 def adaptive(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
     """The sleep drifts: each one is a small random step from the last."""
     walk = np.cumsum(rng.normal(0, 0.06 + 0.1 * jitter, count))
-    return interval * np.exp(np.abs((walk + 1) % 4 - 2) - 1) * rng.uniform(0.95, 1.05, count)
+    drift: Sleeps = np.exp(np.abs((walk + 1) % 4 - 2) - 1)
+    return interval * drift * rng.uniform(0.95, 1.05, count)
 
 
 TRAINING: Final[tuple[TimingModel, ...]] = (cobalt, symmetric, sliver, gaussian, cron, dns_cache)

@@ -52,8 +52,8 @@ def read(folder: Path) -> Capture:
     with gzip.open(folder / CONNECTIONS, "rt", newline="") as file:
         for line in csv.DictReader(file):
             key = (line["src"], line["dst"], line["dport"], line["proto"])
-            sizes = (int(float(line[name] or 0)) for name in ("orig_bytes", "resp_bytes"))
-            rows[key].append((round(float(line["ts"]) * 1e9), *sizes))
+            sent, received = (int(float(line[name] or 0)) for name in ("orig_bytes", "resp_bytes"))
+            rows[key].append((round(float(line["ts"]) * 1e9), sent, received))
     with (folder / "labels.csv").open(newline="") as file:
         labels = {
             (line["src"], line["dst"], line["dport"], line["proto"]): line

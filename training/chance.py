@@ -116,7 +116,7 @@ def tabs(rng: Generator, scale: float, count: int) -> Times:
 
 def backoff(rng: Generator, scale: float, count: int) -> Times:
     """Retries that double their wait until an answer comes."""
-    step = rng.integers(0, 7)
+    step = int(rng.integers(0, 7))
     waits = np.empty(count)
     for i in range(count):
         step = 0 if rng.random() < 0.2 else min(step + 1, 9)

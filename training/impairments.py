@@ -85,7 +85,8 @@ def sleep_at_night(rng: Generator, times: Times) -> Times:
 
 def whole_seconds(times: Times) -> Times:
     """Round down to a clock of whole seconds."""
-    return np.floor(times)
+    stamped: Times = np.floor(times)
+    return stamped
 
 
 def slower_than_clock(times: Times) -> bool:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
 
+    from training.beacons import TimingModel
+
 CHANCE: Final = 0
 BEACON: Final = 1
 SERVICE: Final = 2
@@ -85,8 +87,8 @@ class Plan:
     beacons: int
     chances: int
     services: int
-    known_beacons: Sequence[beacons.TimingModel]
-    new_beacons: Sequence[beacons.TimingModel]
+    known_beacons: Sequence[TimingModel]
+    new_beacons: Sequence[TimingModel]
     known_chances: Sequence[chance.ChanceModel]
     new_chances: Sequence[chance.ChanceModel]
     share_beacons: float
@@ -252,9 +254,9 @@ def draw_one(rng: Generator, plan: Plan, label: int) -> Drawn:
         return draw_service(rng)
     if label == BEACON:
         pool = plan.new_beacons if rng.random() < plan.share_beacons else plan.known_beacons
-        return draw_beacon(rng, pool[rng.integers(len(pool))])
+        return draw_beacon(rng, pool[int(rng.integers(len(pool)))])
     chances = plan.new_chances if rng.random() < plan.share_chances else plan.known_chances
-    return draw_chance(rng, chances[rng.integers(len(chances))])
+    return draw_chance(rng, chances[int(rng.integers(len(chances)))])
 
 
 def assemble(drawn: Sequence[Drawn], seed: int) -> World:
