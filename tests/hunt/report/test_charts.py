@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from beacon_detect.analysis import Settings
 from beacon_detect.hunt.collector import Collector
 from beacon_detect.hunt.ranking import Row, rank, score
 from beacon_detect.hunt.report import charts
-from beacon_detect.hunt.report.views import View, spectrum, views
+from beacon_detect.hunt.report.views import View, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ def test_every_picture_is_well_formed_and_titled(finding: tuple[Row, View]) -> N
     pictures = [
         charts.raster_chart(view, row),
         charts.histogram_chart(view, row),
-        charts.spectrum_chart(spectrum(view.intervals, row.interval), row),
+        charts.periodogram_chart(view, row),
         charts.sizes_chart(view),
         charts.timeline_chart([row], row.first_seen, row.last_seen),
     ]
@@ -52,6 +53,65 @@ def test_every_picture_is_well_formed_and_titled(finding: tuple[Row, View]) -> N
         for element in root.iter("text"):
             assert 0 <= float(element.get("x", 0)) <= width
             assert 0 <= float(element.get("y", 0)) <= height
+
+
+def curve_and_mark(picture: str) -> tuple[list[tuple[float, float]], float]:
+    root = ET.fromstring(picture)
+    (curve,) = (one.get("d", "") for one in root.iter("path") if one.get("class") == "curve")
+    (mark,) = (float(one.get("x1", "")) for one in root.iter("line") if one.get("class") == "found")
+    points = [tuple(map(float, point.split())) for point in curve[1:].split("L")]
+    return [(x, y) for x, y in points], mark
+
+
+@pytest.mark.parametrize("count", [6, 100, 6_000])
+def test_the_periodogram_is_highest_where_the_interval_is_marked(
+    count: int, make_chunk: Callable
+) -> None:
+    random = np.random.default_rng(3)
+    times = np.arange(count) * 60.0 if count == 6 else np.cumsum(random.uniform(48, 72, count))
+    some = Collector()
+    some.add(make_chunk(times + 1.7e9))
+    (row,) = rank(some, score(some, Settings())[0], 0.0)
+    picture = charts.periodogram_chart(views(some, [row])[0], row)
+    points, mark = curve_and_mark(picture)
+    peak, _ = min(points, key=lambda point: point[1])
+
+    assert peak == pytest.approx(mark, abs=0.03 * charts.WIDTH)
+    assert all(charts.TOP <= y <= charts.HEIGHT - charts.BOTTOM for _, y in points)
+    assert ("out of reach" in picture) == (count == 6)
+    assert ("is above the line" in picture) == (count != 6)
+    assert len(picture) < 6_000
+
+
+def test_a_line_that_was_crossed_is_not_called_out_of_reach(make_chunk: Callable) -> None:
+    some = Collector()
+    some.add(make_chunk(np.arange(6) * 60.0))
+    (row,) = rank(some, score(some, Settings())[0], 0.0)
+    (view,) = views(some, [row])
+    # Ten events in every interval, all in step: more power than one event each can have.
+    picture = charts.periodogram_chart(replace(view, leading=np.tile([0.1] * 9 + [59.1], 6)), row)
+
+    assert "is above the line" in picture
+    assert "out of reach" not in picture
+
+
+def test_the_periodogram_says_what_it_was_made_of(make_chunk: Callable) -> None:
+    random = np.random.default_rng(3)
+    beacon = np.cumsum(random.uniform(55, 65, 150))
+    visits = beacon[-1] + 5_000 + np.cumsum(random.exponential(300, 300))
+    said = []
+    for times in (beacon, np.concatenate([beacon, visits]), np.arange(500) * 60.0):
+        some = Collector()
+        some.add(make_chunk(times + 1.7e9))
+        (row,) = rank(some, score(some, Settings())[0], 0.0)
+        picture = charts.periodogram_chart(views(some, [row])[0], row)
+        said += [text for text in ET.fromstring(picture).itertext() if "period (log)" in text]
+
+    assert said == [
+        "period (log); 149 intervals",
+        "period (log); 149 intervals of the leading episode",
+        "period (log); 192 newest intervals",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from beacon_detect.analysis import Settings
 from beacon_detect.hunt.collector import Collector
 from beacon_detect.hunt.ranking import rank, score
-from beacon_detect.hunt.report.views import MAX_RASTER_ROWS, raster, spectrum, views
+from beacon_detect.hunt.report.views import MAX_RASTER_ROWS, raster, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,24 +32,32 @@ def test_a_view_has_the_check_ins_that_were_scored_with_their_bytes(make_chunk: 
     assert rows[0].check_ins == len(view.times)
 
 
-@pytest.mark.parametrize("jitter", [0.0, 0.1])
-def test_a_regular_series_rises_above_the_line_at_its_interval(jitter: float) -> None:
-    intervals = np.random.default_rng(3).uniform(60 * (1 - jitter), 60 * (1 + jitter), 100)
-    found = spectrum(intervals, 60.0)
-    at = int(np.argmin(np.abs(found.periods - 60)))
+def test_the_leading_episode_is_free_of_what_came_after_it(make_chunk: Callable) -> None:
+    random = np.random.default_rng(3)
+    beacon = np.cumsum(random.uniform(55, 65, 150))
+    visits = beacon[-1] + 5_000 + np.cumsum(random.exponential(300, 300))
+    some = Collector()
+    some.add(make_chunk(np.concatenate([beacon, visits])))
+    rows = rank(some, score(some, Settings())[0], 0.0)
+    (view,) = views(some, rows)
 
-    assert found.strength[at] > 0.9
-    assert found.strength[at] > found.false_alarm[at]
+    assert view.leading.tolist() == pytest.approx(np.diff(beacon).tolist())
+    assert len(view.intervals) > 400
 
 
-def test_random_series_cross_the_line_about_as_often_as_it_says() -> None:
-    random = np.random.default_rng(5)
-    crossed = 0
-    for _ in range(400):
-        found = spectrum(random.exponential(60, 60), 60.0)
-        crossed += bool((found.strength > found.false_alarm).any())
+def test_intervals_are_pauses_where_the_analysis_found_pauses(make_chunk: Callable) -> None:
+    # Works for up to a minute, then sleeps 300 s.
+    random, times, now = np.random.default_rng(4), list[float](), 0.0
+    for connections in random.integers(2, 8, 80).tolist():
+        times += (now + np.cumsum(random.exponential(5, connections))).tolist()
+        now = times[-1] + 300
+    some = Collector()
+    some.add(make_chunk(np.array(times)))
+    rows = rank(some, score(some, Settings())[0], 0.0)
+    (view,) = views(some, rows)
 
-    assert crossed <= 8
+    assert np.ptp(view.intervals) < np.ptp(np.diff(view.times))
+    assert np.median(view.intervals) == pytest.approx(rows[0].interval, rel=0.02)
 
 
 @given(

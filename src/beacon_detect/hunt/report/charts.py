@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beacon_detect.hunt.report.views import Raster, Spectrum, View, raster
+from beacon_detect.analysis.constants import SPECTRUM_CHECK_INS
+from beacon_detect.analysis.periodogram import CHANCE, CLOCK_POWER, periodogram
+from beacon_detect.hunt.report.views import Raster, View, raster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -151,31 +153,49 @@ def histogram_chart(view: View, row: Row) -> str:
     )
 
 
-def spectrum_chart(found: Spectrum, row: Row) -> str:
-    """Draw the periodogram with the line that one in a hundred random series would reach."""
-    low, high = math.log(found.periods[0]), math.log(found.periods[-1])
+def periodogram_chart(view: View, row: Row) -> str:
+    """Draw power against period, with the interval that was found and the line of chance."""
+    found = periodogram(view.leading, row.interval)
+    shortest, longest = math.log(found.periods[-1]), math.log(found.periods[0])
+    highest, line = float(found.power.max()), found.chance_line
+    # Room above for the name of the interval, which stands where the peak is.
+    top = max(highest * 1.2, line * 1.1)
+    bottom = TOP + _INNER_H
 
-    def xs(periods: NDArray[np.float64]) -> NDArray[np.float64]:
-        return LEFT + _INNER_W * (np.log(periods) - low) / (high - low)
+    def across(period: float) -> float:
+        return LEFT + _INNER_W * (math.log(period) - shortest) / (longest - shortest)
 
-    def curve(values: NDArray[np.float64]) -> str:
-        ys = TOP + _INNER_H * (1 - values)
-        points = zip(xs(found.periods).tolist(), ys.tolist(), strict=True)
-        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    def up(power: float) -> float:
+        return bottom - _INNER_H * power / top
 
-    steps = (0.0, 0.25, 0.5, 0.75, 1.0)
-    parts = _y_axis(1.0, "agreement", steps, ["0", "0.25", "0.5", "0.75", "1"])
-    parts.append(f'<path d="{curve(found.strength)}" class="curve"/>')
-    parts.append(f'<path d="{curve(found.false_alarm)}" class="alarm"/>')
-    for share in (1 / 8, 1 / 4, 1 / 2, 1.0):
-        period = row.interval * share
-        x = float(xs(np.array([period]))[0])
-        parts += [
-            _line(x, TOP + _INNER_H, x, TOP + _INNER_H + 3, "axis"),
-            _text(x, TOP + _INNER_H + 13, nice_time(period)),
-        ]
-    parts += [_frame(), _text(LEFT + _INNER_W / 2, TOP + _INNER_H + 25, "period (log); dashed: reached by 1 of 100 random series")]  # fmt: skip
-    return _svg(f"Periodogram, strongest near {nice_time(row.interval)}", parts)
+    steps = nice_steps(top)
+    parts = _y_axis(top, "power (random visits: 1)", steps, [f"{step:g}" for step in steps])
+    for share in (2 / 3, 1.0, 1.5, 2.0, 4.0):
+        x = across(row.interval * share)
+        anchor = "end" if share == 4.0 else "middle"
+        parts += [_line(x, bottom, x, bottom + 3, "axis"), _text(x, bottom + 13, nice_time(row.interval * share), anchor)]  # fmt: skip
+    x = across(row.interval)
+    parts += [_line(x, TOP, x, bottom, "found"), _text(x + 5, TOP + 9, f"interval {nice_time(row.interval)}", "start", "found")]  # fmt: skip
+    points = zip(found.periods[::-1].tolist(), found.power[::-1].tolist(), strict=True)
+    curve = "L".join(f"{across(period):.1f} {up(power):.1f}" for period, power in points)
+    parts.append(f'<path d="M{curve}" class="curve"/>')
+    parts.append(_line(LEFT, up(line), WIDTH - RIGHT, up(line), "alarm"))
+    words = f"at most {CHANCE * 100:.0f} of 100 random series is higher"
+    if line > max(CLOCK_POWER, highest):
+        words = "chance line: out of reach for so few check-ins"
+    beside = up(line) + (-5 if line < highest else 13)
+    parts.append(_text(WIDTH - RIGHT, beside, words, "end", "alarm"))
+    count = min(len(view.leading), SPECTRUM_CHECK_INS)
+    newest = "newest " if count < len(view.leading) else ""
+    whole = len(view.leading) == len(view.intervals)
+    note = f"period (log); {count} {newest}intervals{'' if whole else ' of the leading episode'}"
+    parts += [_frame(), _text(LEFT + _INNER_W / 2, bottom + 25, note)]
+    side = "above" if highest > line else "below"
+    return _svg(
+        f"Periodogram around {nice_time(row.interval)}; its peak, at"
+        f" {nice_time(float(found.periods[found.power.argmax()]))}, is {side} the line of chance",
+        parts,
+    )
 
 
 def sizes_chart(view: View) -> str:

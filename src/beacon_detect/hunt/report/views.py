@@ -1,7 +1,8 @@
-"""What the pictures of one finding show: its check-ins, their sizes, intervals and spectrum.
+"""What the pictures of one finding show: its check-ins, their sizes and intervals.
 
 The check-ins are those the analysis scored (same collapse of bursts), computed
-again for the few pairs of a report. Limit: the newest :data:`MAX_EVENTS` events.
+again for the few pairs of a report. Limits: the newest :data:`MAX_EVENTS` events;
+the leading episode is that of the calibrated score.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beacon_detect.analysis import SeriesBatch, Settings, analyze
 from beacon_detect.analysis.grouping import NO_GROUP
 from beacon_detect.analysis.reference.check_ins import find_check_ins
 from beacon_detect.hunt.event_log import merged_series
@@ -25,11 +27,6 @@ if TYPE_CHECKING:
     from beacon_detect.hunt.ranking import Row
 
 MAX_EVENTS = 5_000
-FALSE_ALARM = 0.01
-"""Chance that random arrivals cross the line anywhere in the picture."""
-SPECTRUM_POINTS = 400
-_LONGEST, _SHORTEST = 1.6, 0.12
-"""Periods shown, in intervals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +38,9 @@ class View:
     bytes_out: NDArray[np.int64]
     bytes_in: NDArray[np.int64]
     intervals: NDArray[np.float64]
-    """Seconds between check-ins."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spectrum:
-    """How much the intervals agree with each period, and what chance would reach."""
-
-    periods: NDArray[np.float64]
-    """Seconds."""
-    strength: NDArray[np.float64]
-    """``|mean exp(2 pi i x / T)|`` over the intervals x: 1 where all are multiples of T."""
-    false_alarm: NDArray[np.float64]
-    """Exponential intervals with the same mean stay below it but for :data:`FALSE_ALARM`."""
+    """Seconds between check-ins; where pauses are regular, pauses and the usual time of a check-in."""
+    leading: NDArray[np.float64]
+    """The same of the leading episode alone: what came before or after it hides its period."""
 
 
 def views(collector: Collector, rows: Sequence[Row]) -> list[View]:
@@ -64,7 +51,13 @@ def views(collector: Collector, rows: Sequence[Row]) -> list[View]:
         if len(pairs):
             found |= {(pair, name): columns for pair, columns in log.of_pairs(pairs).items()}
     found |= _of_names(collector, [row for row in rows if row.series == "name"])
-    return [_view(*found[row.pair, row.series]) for row in rows]
+    newest = [tuple(column[-MAX_EVENTS:] for column in found[row.pair, row.series]) for row in rows]
+    scored = analyze(SeriesBatch.from_lists([times for times, _, _ in newest]), Settings())
+    episodes = zip(scored.first_event.tolist(), scored.last_event.tolist(), strict=True)
+    return [
+        _view(times, out, received, slice(first, last + 1))
+        for (times, out, received), (first, last) in zip(newest, episodes, strict=True)
+    ]
 
 
 def _of_names(
@@ -85,10 +78,13 @@ def _of_names(
     return found
 
 
-def _view(times: NDArray[np.int64], out: NDArray[np.int64], received: NDArray[np.int64]) -> View:
-    times, out, received = times[-MAX_EVENTS:], out[-MAX_EVENTS:], received[-MAX_EVENTS:]
+def _view(
+    times: NDArray[np.int64], out: NDArray[np.int64], received: NDArray[np.int64], episode: slice
+) -> View:
     collapsed = find_check_ins(times)
+    leading = find_check_ins(times[episode])
     starts = times if collapsed is None else collapsed.starts
+    intervals = np.diff(starts) / 1e9 if collapsed is None else collapsed.intervals
     at = np.searchsorted(times, starts)
     # Events at the same instant: the first of them begins the check-in.
     at[0] = 0
@@ -96,31 +92,9 @@ def _view(times: NDArray[np.int64], out: NDArray[np.int64], received: NDArray[np
         times=starts / 1e9,
         bytes_out=np.add.reduceat(out.astype(np.int64), at),
         bytes_in=np.add.reduceat(received.astype(np.int64), at),
-        intervals=np.diff(starts) / 1e9,
+        intervals=intervals,
+        leading=intervals if leading is None else leading.intervals,
     )
-
-
-def spectrum(intervals: NDArray[np.float64], interval: float) -> Spectrum:
-    """Return the periodogram of intervals around the one that was found.
-
-    Under the null (exponential intervals, mean m) the strength at period T
-    tends to ``|1 / (1 - 2 pi i m / T)|``, the characteristic function. n times
-    the squared distance from it is about exponential, so the highest of k
-    independent lines goes ``sqrt(ln(k / p) / n)`` beyond it with probability p.
-
-    Parameters
-    ----------
-    intervals
-        Seconds.
-    interval
-        The interval that was found, seconds.
-    """
-    periods = np.geomspace(_SHORTEST * interval, _LONGEST * interval, SPECTRUM_POINTS)
-    phases = np.exp(2j * math.pi * intervals[None, :] / periods[:, None])
-    strength = np.abs(phases.mean(axis=1))
-    chance = 1 / np.sqrt(1 + (2 * math.pi * intervals.mean() / periods) ** 2)
-    margin = math.log(SPECTRUM_POINTS / 4 / FALSE_ALARM) / len(intervals)
-    return Spectrum(periods, strength, np.minimum(chance + math.sqrt(margin), 1.0))
 
 
 MAX_RASTER_ROWS = 36
