@@ -31,6 +31,7 @@ train: .venv/.ready  ## fit the detection model again, bit for bit
 evaluate: .venv/.ready  ## tables of the detection, peers in the same run (BEACON_DATA: labelled captures)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
 	$(BIN)/python -m training.evaluate
+	$(BIN)/python -m training.evaluate --world holdout
 
 figures: .venv/.ready  ## draw the pictures of the documents again, from the present model
 	$(BIN)/python -m docs.figures
