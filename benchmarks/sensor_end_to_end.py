@@ -212,9 +212,9 @@ def baseline_microseconds() -> float:
     return (time.process_time() - began) / BASELINE_EVENTS * 1e6
 
 
-def spawn(stack: ExitStack, wire: Wire, *words: str, near: bool = False) -> Any:
+def spawn(stack: ExitStack, wire: Wire, *words: str, client: bool = False) -> Any:
     """Start this file in a role, inside a namespace."""
-    prefix = wire.in_near() if near else wire.in_far()
+    prefix = wire.in_client() if client else wire.in_server()
     child = subprocess.Popen(
         [*prefix, sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True
     )
@@ -226,14 +226,14 @@ def spawn(stack: ExitStack, wire: Wire, *words: str, near: bool = False) -> Any:
 def start_sensor(stack: ExitStack, wire: Wire, folder: Path) -> Any:
     """Start the real sensor with its default settings."""
     config = {
-        "interface": wire.far_interface,
+        "interface": wire.server_interface,
         "control_plane_port": PORT,
         "spool_dir": str(folder / "spool"),
     }
     (folder / "config.yaml").write_text(yaml.safe_dump({"data_plane": config}))
     log = stack.enter_context((folder / "sensor.log").open("wb"))
     command = [sys.executable, "-m", "data_plane.collector", "-c", str(folder / "config.yaml")]
-    child = subprocess.Popen([*wire.in_far(), *command], cwd=ROOT, stderr=log)
+    child = subprocess.Popen([*wire.in_server(), *command], cwd=ROOT, stderr=log)
     stack.callback(child.wait)
     stack.callback(child.kill)
     deadline = time.monotonic() + 30
@@ -252,7 +252,7 @@ def measure(rate: int, seconds: float) -> None:
         receiver = spawn(stack, wire, "--receive")
         sensor = start_sensor(stack, wire, folder)
         generator = spawn(
-            stack, wire, "--generate", "--rate", str(rate), "--seconds", str(seconds), near=True
+            stack, wire, "--generate", "--rate", str(rate), "--seconds", str(seconds), client=True
         )
         before, began = cpu_seconds(sensor.pid), time.monotonic()
         made = json.loads(generator.stdout.readline())
@@ -307,7 +307,7 @@ def main() -> None:
     if options.receive:
         receive()
     elif options.generate:
-        generate("near0", options.rate, options.seconds)
+        generate("client0", options.rate, options.seconds)
     else:
         measure(options.rate, options.seconds)
 
