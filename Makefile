@@ -13,7 +13,7 @@ up: .venv/.ready $(BPF_OBJECT) system  ## sensor + control plane on this machine
 test: .venv/.ready $(BPF_OBJECT) system test-system  ## the fast suite
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile
 
-test-slow: .venv/.ready $(BPF_OBJECT) system test-system  ## load, soak and packaging tests
+test-slow: .venv/.ready $(BPF_OBJECT) system test-system  ## load, soak, packaging and fuzz tests, and every benchmark in small
 	$(BIN)/python -m pytest tests -m slow --timeout 1800
 
 check: .venv/.ready $(BPF_OBJECT)  ## lint, types, layers, C style, generated files
