@@ -48,6 +48,26 @@ def test_open_connections_count_once_unless_their_end_is_there(
     assert (times[0] // SECOND).tolist() == [10, 20, 30]
 
 
+def test_an_open_connection_whose_end_was_left_out_of_a_long_series_counts_once(
+    make_chunk: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beacon_detect.hunt.event_log.COMPACT_ROWS", 5)
+    some = Collector()
+    some.logs["connections"].limit = 2
+    some.add(make_chunk([10, 20, 70], kind=Kind.UPDATE, bytes_out=5))
+    # Few connections of a pair are all kept, and one before them was not in the log.
+    some.add(make_chunk([5], dst="192.0.2.8", kind=Kind.UPDATE))
+    some.add(make_chunk([15], dst="192.0.2.8"))
+    some.add(make_chunk([10, 20, 30, 40, 50, 60], bytes_out=9))
+    assert some.dropped_check_ins == 4
+    some.finish()
+
+    assert some.pairs.column("connections").tolist() == [7, 2]
+    assert some.pairs.column("bytes_out").tolist() == [6 * 9 + 5, 0]
+    times = [part.batch.times for part in some.logs["connections"].series(minimum=1)]
+    assert (times[0] // SECOND).tolist() == [50, 60, 70, 5, 15]
+
+
 def test_bursts_are_a_series_of_their_own(make_chunk: Callable) -> None:
     some = Collector()
     some.add(make_chunk([1, 2, 3], kind=Kind.BURST, bytes_out=5))

@@ -167,13 +167,20 @@ class EventLog:
         }
 
     def times_at(self, rows: NDArray[np.int32], times: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which (pair, time) are in the log."""
+        """Return which (pair, time) are in the log, or older than all that is kept of a long series."""
         wanted = np.unique(rows)
-        keys: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
-        for part in self.parts():
-            chosen = np.isin(part.rows, wanted)
-            keys.append(_keys(part.rows[chosen], part.times[chosen]))
-        return np.isin(_keys(rows, times), np.concatenate(keys))
+        chosen = [part.take(np.flatnonzero(np.isin(part.rows, wanted))) for part in self.parts()]
+        if not chosen:
+            return np.zeros(len(rows), np.bool_)
+        held = Events.joined(chosen)
+        found: NDArray[np.bool_] = np.isin(_keys(rows, times), _keys(held.rows, held.times))
+        if self.dropped:
+            at, own = np.searchsorted(wanted, held.rows), np.searchsorted(wanted, rows)
+            oldest = np.full(len(wanted), np.iinfo(np.int64).max)
+            np.minimum.at(oldest, at, held.times)
+            long = np.bincount(at, minlength=len(wanted)) >= self.limit
+            found |= long[own] & (times < oldest[own])
+        return found
 
 
 def merged_series(
