@@ -320,6 +320,17 @@ def test_a_week_of_office_hours_is_no_beacon(score: Score) -> None:
     assert score(times).score[0] < 0.5
 
 
+def test_an_implant_that_works_before_it_sleeps_has_configured_the_pause(score: Score) -> None:
+    rng = np.random.default_rng(5)
+    works = rng.uniform(0.1, 30.0, (60, 3)).cumsum(axis=1)
+    starts = np.concatenate(([0.0], np.cumsum(works[:-1, -1] + 300.0)))
+    times = np.concatenate((starts[:, None], starts[:, None] + works), 1).ravel()
+    result = score(np.rint(times * 1e9).astype(np.int64))
+
+    assert result.configured_sleep[0] == pytest.approx(300, rel=0.01)
+    assert result.interval[0] == pytest.approx(np.diff(starts).mean(), rel=0.05)
+
+
 def test_the_upper_edge_of_one_sided_jitter_is_the_configured_sleep(score: Score) -> None:
     rng = np.random.default_rng(3)
     times = np.rint(np.cumsum(60 * rng.uniform(0.6, 1.0, 300)) * 1e9).astype(np.int64)

@@ -138,8 +138,9 @@ def configured_sleep(rows: Floats) -> Floats:
     look the same from outside.  But people configure round numbers: of the
     centre and the upper edge of the intervals, the rounder one is returned.
     """
-    centre = rows[:, ROW.interval]
-    edge = centre * (1 + rows[:, ROW.jitter])
+    # An implant that works before it sleeps has configured only the pause.
+    centre = rows[:, ROW.interval] - rows[:, ROW.busy]
+    edge = centre + rows[:, ROW.interval] * rows[:, ROW.jitter]
     sided = rows[:, ROW.jitter] > JITTER_SIDED
     sleep: Floats = np.where(sided & (_roughness(edge) < _roughness(centre)), edge, centre)
     return sleep

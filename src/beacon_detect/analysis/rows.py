@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 class Row(NamedTuple):
     """Fields of one measured episode.
 
-    Units as in :class:`beacon_detect.analysis.types.Results`; ``dead_time``
-    and the windows are in seconds, ``intervals`` counts them, ``first_event`` and
+    Units as in :class:`beacon_detect.analysis.types.Results`; ``busy``
+    (usual seconds of a check-in where pauses are regular, else 0) and the windows
+    are in seconds, ``intervals`` counts them, ``first_event`` and
     ``last_event`` are positions in the series.  The last two fields belong to
     the series, all others to its leading episode.
     """
@@ -26,7 +27,7 @@ class Row(NamedTuple):
     connections_per_check_in: int
     log_odds: int
     false_alarm: int
-    dead_time: int
+    busy: int
     window_low: int
     window_high: int
     window_count: int

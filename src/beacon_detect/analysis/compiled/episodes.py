@@ -120,7 +120,6 @@ def measure_window(
     width = 0
     while WINDOW_WIDTHS[width] < high - low:
         width += 1
-    row[ROW.dead_time] = gap
     row[ROW.window_low] = EDGES[low] / rate + gap
     row[ROW.window_high] = EDGES[high] / rate + gap
     row[ROW.window_count] = count
@@ -215,6 +214,7 @@ def measure_run(
     w.row[:] = 0.0
     missed = fold(intervals, lowest, highest, interval, w)
     w.row[ROW.check_ins] = found
+    w.row[ROW.busy] = busy
     w.row[ROW.missed] = missed
     w.row[ROW.connections_per_check_in] = len(times) / found
     w.features[FEATURE.burst_size] = math.log2(len(times) / found)

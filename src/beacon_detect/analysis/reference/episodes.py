@@ -154,7 +154,7 @@ def measure_window(episode: Episode, found: CheckIns) -> None:
     """Fill the fields and features of the concentration scan."""
     row, features, window = episode.row, episode.features, found.window
     intervals = len(found.intervals)
-    row[ROW.dead_time] = found.dead_time
+    row[ROW.busy] = found.busy
     row[ROW.window_low] = window.low + found.dead_time
     row[ROW.window_high] = window.high + found.dead_time
     row[ROW.window_count] = window.count
