@@ -18,14 +18,12 @@ from beacon_detect.analysis.attribution import (
     Attribution,
     attribute,
     clock_features,
-    log_odds,
     random_features,
     shapley,
 )
 from beacon_detect.analysis.features import FEATURE, FEATURES
 from beacon_detect.analysis.forest import Forest
 from beacon_detect.analysis.model import load_model
-from beacon_detect.analysis.reference.episodes import log_odds as log_odds_of_one
 
 SECOND = 1_000_000_000
 Background = Callable[[int, float, Forest], np.ndarray]
@@ -107,16 +105,6 @@ def test_a_player_that_changes_nothing_gets_nothing() -> None:
     values = np.array([0.0, 3.0, 0.0, 3.0])
 
     assert shapley(values).tolist() == [3.0, 0.0]
-
-
-@given(st.lists(st.floats(-50, 50), min_size=len(FEATURES), max_size=len(FEATURES)))
-def test_many_rows_have_the_log_odds_of_each(row: list[float]) -> None:
-    forest = load_model().forest
-    rows = np.array([row, [0.0] * len(FEATURES)])
-
-    assert log_odds(rows, forest) == pytest.approx(
-        [log_odds_of_one(one, forest) for one in rows], abs=1e-9
-    )
 
 
 @pytest.mark.parametrize("check_ins", [MIN_CHECK_INS, 20, 100_000])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from beacon_detect.analysis.compiled import trees as compiled
 from beacon_detect.analysis.features import FEATURES
+from beacon_detect.analysis.forest import log_odds
 from beacon_detect.analysis.model import load_model
-from beacon_detect.analysis.reference.episodes import log_odds
 
 POINTED = [i for i, feature in enumerate(FEATURES) if feature.direction]
 
@@ -28,4 +30,17 @@ def test_a_step_in_the_expected_direction_never_lowers_the_log_odds(
     after = before.copy()
     after[index] += step * FEATURES[index].direction
 
-    assert log_odds(after, forest) >= log_odds(before, forest) - 1e-5
+    first, second = log_odds(np.stack((before, after)), forest)
+
+    assert second >= first - 1e-5
+
+
+@given(st.lists(st.floats(-50, 50), min_size=len(FEATURES), max_size=len(FEATURES)))
+def test_many_rows_have_the_log_odds_of_each(row: list[float]) -> None:
+    forest = load_model().forest
+    trees, reachable = compiled.arrange(forest), np.zeros(len(forest.roots), np.int64)
+    rows = np.array([row, [0.0] * len(FEATURES)])
+
+    assert log_odds(rows, forest) == pytest.approx(
+        [compiled.log_odds(one, trees, reachable) for one in rows], abs=1e-9
+    )

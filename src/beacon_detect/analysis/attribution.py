@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beacon_detect.analysis.features import FEATURE, FEATURES
+from beacon_detect.analysis.features import FEATURES
+from beacon_detect.analysis.forest import log_odds
 from beacon_detect.analysis.reference.episodes import measure_run
 from beacon_detect.analysis.types import MIN_CHECK_INS, Settings
 
@@ -124,23 +125,6 @@ def _measured(gaps: Floats, interval: float, forest: Forest) -> list[Floats]:
     times = np.rint(np.cumsum(gaps) * max(interval, 1.0) * 1e9).astype(np.int64)
     episode = measure_run(times, None, Settings(), forest)
     return [] if episode is None else [episode.features]
-
-
-def log_odds(features: Floats, forest: Forest) -> Floats:
-    """Return the log odds of many feature rows, shape ``(n,)``, from ``(n, len(FEATURES))``."""
-    nodes = np.broadcast_to(forest.roots, (len(features), len(forest.roots)))
-    rows = np.arange(len(features))[:, None]
-    while True:
-        feature = forest.feature[nodes]
-        inner = feature >= 0
-        if not inner.any():
-            check_ins = (2.0 ** features[:, FEATURE.check_ins] + 0.5).astype(np.int64)
-            most = forest.ceiling[np.minimum(check_ins, len(forest.ceiling) - 1)]
-            total: Floats = np.minimum(forest.baseline + forest.value[nodes].sum(axis=1), most)
-            return total
-        left = features[rows, feature] <= forest.threshold[nodes]
-        following = np.where(left, forest.left[nodes], forest.right[nodes])
-        nodes = np.where(inner, following, nodes)
 
 
 def shapley(values: Floats) -> Floats:

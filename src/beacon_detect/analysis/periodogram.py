@@ -21,13 +21,10 @@ import numpy as np
 from beacon_detect.analysis.constants import (
     BINS_PER_INTERVAL,
     SEGMENT_BINS,
-    SEGMENT_STEP,
-    SPECTRUM_CHECK_INS,
-    SPECTRUM_GAP_LIMIT,
     SPECTRUM_HIGHEST,
     SPECTRUM_LOWEST,
 )
-from beacon_detect.analysis.reference.regularity import false_alarm
+from beacon_detect.analysis.reference.regularity import false_alarm, spectrum_segments
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats
@@ -77,15 +74,9 @@ def periodogram(intervals: Floats, interval: float) -> Periodogram:
         ``POINTS_PER_LINE`` points a line; every ``POINTS_PER_LINE``-th is one that
         the analysis searches.
     """
-    recent = intervals[-SPECTRUM_CHECK_INS:]
-    position = np.concatenate(([0.0], np.cumsum(np.minimum(recent / interval, SPECTRUM_GAP_LIMIT))))
-    bins = (position * BINS_PER_INTERVAL + 0.5).astype(np.int64)
-    events = np.bincount(bins, minlength=SEGMENT_BINS).astype(float)
-    segments = np.lib.stride_tricks.sliding_window_view(events, SEGMENT_BINS)[::SEGMENT_STEP]
-    hann = np.hanning(SEGMENT_BINS + 1)[:-1]
+    segments, poisson = spectrum_segments(intervals, interval)
     # Zeros behind a segment add no power: they only read its spectrum at more places.
-    spectra = np.fft.rfft(segments * hann, n=SEGMENT_BINS * POINTS_PER_LINE, axis=1)[:, _LINES]
-    poisson = max(float((segments * hann**2).sum()), 1e-12)
+    spectra = np.fft.rfft(segments, n=SEGMENT_BINS * POINTS_PER_LINE, axis=1)[:, _LINES]
     segment_seconds = interval * SEGMENT_BINS / BINS_PER_INTERVAL
     return Periodogram(
         periods=segment_seconds * POINTS_PER_LINE / _LINES,

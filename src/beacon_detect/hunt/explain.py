@@ -15,7 +15,6 @@ import numpy as np
 
 from beacon_detect.analysis import evidence, preface
 from beacon_detect.analysis.explanation import SeriesExplanation, explain_series
-from beacon_detect.analysis.grouping import NO_GROUP
 from beacon_detect.analysis.severity import CUT_OFFS
 from beacon_detect.control_plane.alerts.message import rfc3339
 from beacon_detect.control_plane.api.explanation_models import Explanation, Measurement
@@ -24,8 +23,7 @@ from beacon_detect.control_plane.verdict import Case, decide
 from beacon_detect.control_plane.whitelist import Networks
 from beacon_detect.errors import DataError, NotFoundError
 from beacon_detect.hunt.collector import Collector
-from beacon_detect.hunt.event_log import merged_series
-from beacon_detect.hunt.groups import name_codes
+from beacon_detect.hunt.groups import merged_events, name_codes
 from beacon_detect.hunt.ranking import directions, sum_up
 from beacon_detect.hunt.risk import Candidates, weigh
 from beacon_detect.hunt.run import read_inputs, tell_unread
@@ -192,10 +190,7 @@ def _events(
 ) -> Iterator[tuple[SeriesName, tuple[NDArray[np.int64], ...]]]:
     """Yield times, bytes out and bytes in of each series that has events."""
     if place.members:
-        labels = np.full(len(collector.pairs), NO_GROUP, np.int32)
-        labels[list(place.members)] = 0
-        for part in merged_series(collector.logs.values(), labels, minimum=1):
-            yield "name", (part.batch.times, part.batch.bytes_out, part.batch.bytes_in)
+        yield from (("name", one) for one in merged_events(collector, [place.members]).values())
         return
     for name in _KINDS:
         columns = collector.logs[name].of_pairs(np.array([place.row])).get(place.row)

@@ -22,7 +22,7 @@ from beacon_detect.hunt.event_log import merged_series
 from beacon_detect.records import hash_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,6 +66,30 @@ class NameGroups:
         """Return the pairs of all groups (rows of the pair table) and the group of each."""
         rows = np.flatnonzero(self.labels != NO_GROUP)
         return rows, self.labels[rows].astype(np.int64)
+
+
+def merged_events(
+    collector: Collector, members: Sequence[Sequence[int]]
+) -> dict[int, tuple[NDArray[np.int64], ...]]:
+    """Return times, bytes out and bytes in of some pairs taken together, by position in ``members``.
+
+    Parameters
+    ----------
+    collector
+        What was read.
+    members
+        Rows of the pair table that belong together; no row twice.
+    """
+    labels = np.full(len(collector.pairs), NO_GROUP, np.int32)
+    for number, rows in enumerate(members):
+        labels[list(rows)] = number
+    found = {}
+    for part in merged_series(collector.logs.values(), labels, minimum=1):
+        columns = (part.batch.times, part.batch.bytes_out, part.batch.bytes_in)
+        for i, number in enumerate(part.rows.tolist()):
+            low, high = part.batch.offsets[i : i + 2]
+            found[number] = tuple(column[low:high] for column in columns)
+    return found
 
 
 def name_codes(collector: Collector) -> NDArray[np.int32]:

@@ -22,7 +22,7 @@ def test_check_ins_are_the_reference_s() -> None:
     )
     times = times.astype(np.int64)
     w = workspace(len(times))
-    found, gap, busy, *_ = find_check_ins(times, mean_gap_rate(times), w)
+    found, gap, busy, *_ = find_check_ins(times, mean_gap_rate(times), shortest_interval(times), w)
     plain = find_plainly(times)
 
     assert plain is not None

@@ -8,8 +8,12 @@ import pytest
 from beacon_detect.analysis.compiled.trees import MOST_LEAVES, arrange, log_odds
 from beacon_detect.analysis.features import FEATURE, FEATURES
 from beacon_detect.analysis.forest import Forest
+from beacon_detect.analysis.forest import log_odds as walk
 from beacon_detect.analysis.model import load_model
-from beacon_detect.analysis.reference.episodes import log_odds as plain
+
+
+def plain(features: np.ndarray, forest: Forest) -> float:
+    return float(walk(features[None, :], forest)[0])
 
 
 def chain(leaves: int) -> Forest:

@@ -218,7 +218,7 @@ def fill_intervals(
 
 @jit
 def find_check_ins(
-    times: Integers, rate: float, w: Workspace
+    times: Integers, rate: float, shortest: float, w: Workspace
 ) -> tuple[int, float, float, int, int, int, float]:
     """Collapse a run of events into ``w.firsts`` at the gap that concentrates its intervals most.
 
@@ -227,7 +227,7 @@ def find_check_ins(
     too few at every gap.
     """
     best, best_gap, best_low, best_high, best_count, best_divergence = -1.0, 0.0, 0, 1, 0, 0.0
-    best_paused, shortest = 0, shortest_interval(times)
+    best_paused = 0
     total = fill_half_octaves(times, rate, w.halves, w.histogram.places)
     found, collapsed = every_event(w.firsts, len(times)), 0.0
     below, tried = w.halves[0], -1

@@ -200,8 +200,8 @@ def measure_run(
     ``inner`` is the level of its longest gap, ``outer`` the one at which it joins
     its neighbours; ``forced`` measures it in any case.
     """
-    rate = mean_gap_rate(times)
-    found, gap, busy, low, high, count, divergence = find_check_ins(times, rate, w)
+    rate, shortest = mean_gap_rate(times), shortest_interval(times)
+    found, gap, busy, low, high, count, divergence = find_check_ins(times, rate, shortest, w)
     if found == 0:
         return False
     intervals = w.intervals[: found - 1]
@@ -209,7 +209,7 @@ def measure_run(
     lowest, highest = EDGES[low] / rate + gap, EDGES[high] / rate + gap
     interval = core_interval(intervals, lowest, highest)
     level = level_of(int(SILENCE_INTERVALS * interval * 1e9))
-    if not forced and not (inner <= level < outer and interval >= shortest_interval(times)):
+    if not forced and not (inner <= level < outer and interval >= shortest):
         return False
     w.row[:] = 0.0
     missed = fold(intervals, lowest, highest, interval, w)

@@ -218,7 +218,6 @@ def find_check_ins(times: Integers) -> CheckIns | None:
             break
         # Without a collapse a check-in has one event: its start is its end.
         for before in (starts, ends) if gap > 0 else (starts,):
-            busy = 0.0 if before is starts else float(np.median((ends - starts) * 1e-9))
             pauses = np.multiply(starts[1:] - before[:-1], 1e-9, dtype=np.float64)
             excess: Floats = pauses - gap
             window = densest_window(excess, rate)
@@ -227,5 +226,6 @@ def find_check_ins(times: Integers) -> CheckIns | None:
             if window.high + gap < shortest:
                 merit *= RAPID_PENALTY
             if merit > best_merit * CLEARLY_MORE:
+                busy = 0.0 if before is starts else float(np.median((ends - starts) * 1e-9))
                 best, best_merit = CheckIns(starts, gap, busy, pauses + busy, window), merit
     return best

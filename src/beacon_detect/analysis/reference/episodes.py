@@ -25,6 +25,7 @@ from beacon_detect.analysis.constants import (
     THINNEST_EPISODE,
 )
 from beacon_detect.analysis.features import FEATURE, FEATURES
+from beacon_detect.analysis.forest import log_odds
 from beacon_detect.analysis.interval_bins import EDGES
 from beacon_detect.analysis.reference import shape
 from beacon_detect.analysis.reference.check_ins import (
@@ -135,7 +136,7 @@ def measure_run(
     measure_regularity(episode, found, folded, settings)
     measure_shape(episode, found, folded, rate)
     episode.features[:] = np.rint(episode.features * FEATURE_STEPS) / FEATURE_STEPS
-    episode.row[ROW.log_odds] = log_odds(episode.features, forest)
+    episode.row[ROW.log_odds] = log_odds(episode.features[None, :], forest)[0]
     return episode
 
 
@@ -228,21 +229,6 @@ def measure_shape(episode: Episode, found: CheckIns, folded: Folded, rate: float
     features[FEATURE.weak_quarter] = shape.weak_quarter(multiples)
     features[FEATURE.schedule_lock] = shape.schedule_lock(x, interval, cv)
     features[FEATURE.day_hours] = shape.day_hours(x)
-
-
-def log_odds(features: Floats, forest: Forest) -> float:
-    """Return the baseline plus the value of the leaf each tree leads to, at most the ceiling."""
-    nodes = forest.roots
-    while True:
-        feature = forest.feature[nodes]
-        inner = feature >= 0
-        if not inner.any():
-            check_ins = int(2.0 ** features[FEATURE.check_ins] + 0.5)
-            most = forest.ceiling[min(check_ins, len(forest.ceiling) - 1)]
-            return float(min(forest.baseline + forest.value[nodes].sum(), most))
-        left = features[np.maximum(feature, 0)] <= forest.threshold[nodes]
-        following = np.where(left, forest.left[nodes], forest.right[nodes])
-        nodes = np.where(inner, following, nodes)
 
 
 def episodes(times: Integers, settings: Settings, forest: Forest) -> list[Episode]:

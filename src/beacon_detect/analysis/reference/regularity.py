@@ -102,6 +102,31 @@ class Line:
     false_alarm: float
 
 
+def spectrum_segments(intervals: Floats, interval: float) -> tuple[Floats, float]:
+    """Return the segments that a spectrum is averaged over, and the power of chance.
+
+    Parameters
+    ----------
+    intervals
+        Seconds between check-ins, missed ones not folded; the newest ``SPECTRUM_CHECK_INS`` count.
+    interval
+        The folded interval, which sets the width of the bins.
+
+    Returns
+    -------
+    tuple
+        Events a bin under the Hann window, shape ``(segments, SEGMENT_BINS)``, and the power that a
+        Poisson process has on average at any line: the sum of its events' squared weights.
+    """
+    recent = intervals[-SPECTRUM_CHECK_INS:]
+    position = np.concatenate(([0.0], np.cumsum(np.minimum(recent / interval, SPECTRUM_GAP_LIMIT))))
+    bins = (position * BINS_PER_INTERVAL + 0.5).astype(np.int64)
+    events = np.bincount(bins, minlength=SEGMENT_BINS).astype(float)
+    segments = np.lib.stride_tricks.sliding_window_view(events, SEGMENT_BINS)[::SEGMENT_STEP]
+    hann = np.hanning(SEGMENT_BINS + 1)[:-1]
+    return segments * hann, max(float((segments * hann**2).sum()), 1e-12)
+
+
 def strongest_line(intervals: Floats, interval: float) -> Line:
     """Return the strongest line of the Welch-averaged periodogram.
 
@@ -112,20 +137,18 @@ def strongest_line(intervals: Floats, interval: float) -> Line:
     interval
         The folded interval, which sets the width of the bins.
     """
-    recent = intervals[-SPECTRUM_CHECK_INS:]
-    position = np.concatenate(([0.0], np.cumsum(np.minimum(recent / interval, SPECTRUM_GAP_LIMIT))))
-    bins = (position * BINS_PER_INTERVAL + 0.5).astype(np.int64)
-    events = np.bincount(bins, minlength=SEGMENT_BINS).astype(float)
-    segments = np.lib.stride_tricks.sliding_window_view(events, SEGMENT_BINS)[::SEGMENT_STEP]
-    hann = np.hanning(SEGMENT_BINS + 1)[:-1]
-    power = np.abs(np.fft.rfft(segments * hann, axis=1)) ** 2
+    segments, poisson = spectrum_segments(intervals, interval)
+    power = np.abs(np.fft.rfft(segments, axis=1)) ** 2
     searched = power.sum(axis=0)[SPECTRUM_LOWEST : SPECTRUM_HIGHEST + 1]
     # The first of lines that are equal but for rounding.
     line = int(np.argmax(searched >= EQUAL_POWER * searched.max()))
-    # A Poisson process has on average the power of its events' squared weights.
-    relative = float(searched[line] / max((segments * hann**2).sum(), 1e-12))
+    relative = float(searched[line] / poisson)
     period = interval * SEGMENT_BINS / BINS_PER_INTERVAL / (line + SPECTRUM_LOWEST)
-    return Line(refine_period(recent, period), relative, false_alarm(relative, len(segments)))
+    return Line(
+        refine_period(intervals[-SPECTRUM_CHECK_INS:], period),
+        relative,
+        false_alarm(relative, len(segments)),
+    )
 
 
 def false_alarm(power: float, segments: int) -> float:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.analysis import SeriesBatch, Settings, analyze
-from beacon_detect.analysis.grouping import NO_GROUP
 from beacon_detect.analysis.reference.check_ins import find_check_ins
-from beacon_detect.hunt.event_log import merged_series
+from beacon_detect.hunt.groups import merged_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +49,9 @@ def views(collector: Collector, rows: Sequence[Row]) -> list[View]:
         pairs = np.array([row.pair for row in rows if row.series == name], np.int64)
         if len(pairs):
             found |= {(pair, name): columns for pair, columns in log.of_pairs(pairs).items()}
-    found |= _of_names(collector, [row for row in rows if row.series == "name"])
+    names = [row for row in rows if row.series == "name"]
+    for i, columns in merged_events(collector, [row.members for row in names]).items():
+        found[names[i].pair, "name"] = columns
     newest = [tuple(column[-MAX_EVENTS:] for column in found[row.pair, row.series]) for row in rows]
     scored = analyze(SeriesBatch.from_lists([times for times, _, _ in newest]), Settings())
     episodes = zip(scored.first_event.tolist(), scored.last_event.tolist(), strict=True)
@@ -58,24 +59,6 @@ def views(collector: Collector, rows: Sequence[Row]) -> list[View]:
         _view(times, out, received, slice(first, last + 1))
         for (times, out, received), (first, last) in zip(newest, episodes, strict=True)
     ]
-
-
-def _of_names(
-    collector: Collector, rows: Sequence[Row]
-) -> dict[tuple[int, str], tuple[NDArray[np.int64], ...]]:
-    """Return the events of the rows of names, merged over the pairs behind each."""
-    if not rows:
-        return {}
-    labels = np.full(len(collector.pairs), NO_GROUP, np.int32)
-    for number, row in enumerate(rows):
-        labels[list(row.members)] = number
-    found = {}
-    for part in merged_series(collector.logs.values(), labels, minimum=1):
-        columns = (part.batch.times, part.batch.bytes_out, part.batch.bytes_in)
-        for i, number in enumerate(part.rows.tolist()):
-            low, high = part.batch.offsets[i : i + 2]
-            found[rows[number].pair, "name"] = tuple(column[low:high] for column in columns)
-    return found
 
 
 def _view(
