@@ -25,11 +25,9 @@ check: .venv/.ready $(BPF_OBJECT)  ## lint, types, layers, C style, generated fi
 	$(BIN)/python docs/check.py
 
 train: .venv/.ready  ## fit the detection model again, bit for bit
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
 	$(BIN)/python -m training.fit
 
 evaluate: .venv/.ready  ## tables of the detection, peers in the same run (BEACON_DATA: labelled captures)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
 	$(BIN)/python -m training.evaluate
 	$(BIN)/python -m training.evaluate --world holdout
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="fitting needs the extra: pip install -e '.[train]'")
-
 from beacon_detect.analysis.features import FEATURES
 from beacon_detect.analysis.model import load_model, parse_model
 from training import fit, forest

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training import beacons, chance, holdout, worlds
+from training import beacons, chance, evaluate, holdout, worlds
 
 SEEDS = range(8)
 JITTERS = (0.0, 0.05, 0.5, 0.9)
@@ -152,9 +152,6 @@ def test_times_follow_the_hours_of_a_cycle() -> None:
 def test_the_evaluation_offers_the_holdout_and_refuses_other_worlds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pytest.importorskip("sklearn", reason="measuring needs the extra: pip install -e '.[train]'")
-    from training import evaluate
-
     assert evaluate.WORLDS == {"final": worlds.FINAL, "holdout": holdout.HOLDOUT}
     with pytest.raises(SystemExit):
         evaluate.main(["--world", "training"])
