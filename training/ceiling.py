@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 MOST_CHECK_INS = 1_100
 """More change nothing but the evidence, which the trees no longer tell apart."""
-INTERVALS = (0.7, 7.3, 60.0, 600.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0)
+HOUR = 3_600.0
+INTERVALS = (0.7, 7.3, 60.0, 600.0, *(hours * HOUR for hours in (1, 2, 3, 4, 6, 8, 12, 16, 18, 24)))
 """Seconds; the longer ones differ in the hours of the day they are seen in."""
 
 

@@ -235,6 +235,17 @@ def mixture(rng: Generator, scale: float, count: int) -> Times:
     return np.sort(np.concatenate((first, second)))
 
 
+def served(rng: Generator, scale: float, count: int) -> Times:
+    """Work in stages, one customer after another: more even than chance, the less the fewer stages."""
+    stages = rng.uniform(1.5, 4)
+    return np.cumsum(scale * rng.gamma(stages, 1 / stages, count))
+
+
+def tracks(rng: Generator, scale: float, count: int) -> Times:
+    """Songs, episodes, scans: each takes about as long as the others."""
+    return np.cumsum(scale * rng.lognormal(0, rng.uniform(0.5, 0.8), count))
+
+
 TRAINING: Final[tuple[ChanceModel, ...]] = (
     poisson, pareto, lognormal, page_loads, sessions, office_days, hyperexponential, streams, cached_lookups,
 )  # fmt: skip
@@ -244,3 +255,5 @@ DEVELOPMENT: Final[tuple[ChanceModel, ...]] = (
 FINAL: Final[tuple[ChanceModel, ...]] = (
     modulated, loglogistic, cascade, typed_search, jobs, game, reconnect, feed, duty_cycle, mixture,
 )  # fmt: skip
+EVEN: Final[tuple[ChanceModel, ...]] = (served, tracks)
+"""Intervals that vary by half their mean or more: no timer, and more even than any family above."""

@@ -1,9 +1,9 @@
 """``python -m training.fit``: draw the worlds, fit the trees, set the scores, write the model file.
 
-The trees are fitted on the training and development worlds and on perfect
-beacons, twice: the first forest chooses, in every series, the episode that looks most like a beacon, and
-the second learns from those.  The score map is read off series that no tree was
-fitted on.  The result is the same bit for bit on one machine and one version of
+The trees are fitted on the training and development worlds, on traffic more even
+than chance and on perfect beacons, twice: the first forest chooses, in every
+series, the episode that looks most like a beacon, and the second learns from
+those.  The score map is read off series that no tree was fitted on.  The result is the same bit for bit on one machine and one version of
 NumPy and scikit-learn.  Limit: real traffic has no part in the fit.
 """
 
@@ -32,10 +32,11 @@ from training.ceiling import ceiling
 if TYPE_CHECKING:
     from beacon_detect.analysis.forest import Forest
 
-VERSION = "2"
+VERSION = "3"
 ROUNDS = 2
 FOLDS = 4
 MODEL_PATH = Path(__file__).parents[1] / "src/beacon_detect/analysis/model" / MODEL_FILE
+WORLDS = (worlds.TRAINING, worlds.DEVELOPMENT, worlds.EVEN)
 CLOCKS = 3_000
 CLOCK_WEIGHT = 5.0
 """Perfect beacons and what each counts: without them the trees are surer of a little jitter, and
@@ -133,7 +134,7 @@ def fit(scale: float) -> dict[str, Any]:
     scale
         Factor on the size of the worlds; 1 for the shipped model.
     """
-    drawn = [worlds.make(plan, scale) for plan in (worlds.TRAINING, worlds.DEVELOPMENT)]
+    drawn = [worlds.make(plan, scale) for plan in WORLDS]
     drawn.append(worlds.clocks(int(CLOCKS * scale)))
     label = np.concatenate([world.label for world in drawn])
     family = np.concatenate([world.family for world in drawn])
@@ -147,7 +148,7 @@ def fit(scale: float) -> dict[str, Any]:
     held_out = cross_fit(features[used], label[used] == worlds.BEACON, weight[used])
     chance = held_out[label[used] == worlds.CHANCE]
     fitted_on = {
-        "worlds": [worlds.TRAINING.seed, worlds.DEVELOPMENT.seed],
+        "worlds": [plan.seed for plan in WORLDS],
         "beacons": int((label[used] == worlds.BEACON).sum()),
         "chance": len(chance),
         "scores": "held-out chance series of the same worlds",

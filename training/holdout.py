@@ -1,9 +1,10 @@
 """A world to measure once: implants and traffic that nobody has tuned anything on.
 
-It was written without running the detector.  Once its figures have steered a change
-it is no holdout any more: write another one.  The implants follow habits of real
-loops, timers and protocols; the traffic follows people, queues and events that
-cause events.  Limit: both are our guesses, and the rest comes from known families.
+It was written without running the detector and without looking at any score.  Once its
+figures have steered a change it is no holdout any more: write another one.  The implants
+follow habits of real loops, timers and authors; the traffic follows people, queues and
+machines that answer to people.  Limit: both are our guesses, and the rest comes from
+known families.
 """
 
 from __future__ import annotations
@@ -24,324 +25,311 @@ if TYPE_CHECKING:
 
 DAY: Final = 86_400.0
 HOUR: Final = 3_600.0
-CLOSED: Final = 0.004
-"""Rate of an hour in which hardly anything happens, against one of full work."""
-WORKDAY: Final = (
-    (CLOSED,) * 7 + (0.4, 1.0, 1.3, 1.2, 1.0, 0.25, 0.8, 1.2, 1.1, 0.9, 0.5, 0.1) + (CLOSED,) * 5
-)
-WEEKEND: Final = (CLOSED,) * 9 + (0.03,) * 9 + (CLOSED,) * 6
-OFFICE: Final = WORKDAY * 5 + WEEKEND * 2
-WAKING: Final = (0.05,) * 7 + (0.6, 1.0, 1.0) + (0.8,) * 8 + (1.0, 1.2, 1.3, 1.0, 0.5, 0.15)
-SHOP: Final = (
-    ((CLOSED,) * 8 + (1.0, 0.8, 0.8, 1.2, 2.0, 1.1, 0.8, 0.9, 1.3, 2.4, 2.2, 0.9) + (CLOSED,) * 4)
-    * 6
-    + (CLOSED,) * 24
+QUIET: Final = 0.005
+"""Rate of an hour in which next to nothing happens, against one of full activity."""
+DESK: Final = ((QUIET,) * 8 + (0.7, 1.2, 1.1, 0.9, 0.6, 1.0, 1.1, 0.9, 0.6) + (QUIET,) * 7) * 5 + (
+    QUIET,
+) * 48
+TRIPS: Final = (
+    (QUIET,) * 5
+    + (0.3, 1.2, 2.2, 1.8, 0.5, 0.2, 0.2, 0.3, 0.3, 0.4, 0.8, 1.6, 2.0, 1.3, 0.6, 0.4, 0.3, 0.2)
+    + (0.05,)
 )  # fmt: skip
+AWAKE: Final = (0.02,) * 6 + (0.3, 0.8, 0.6, 0.5, 0.5, 0.6, 0.8, 0.6, 0.5, 0.6, 0.8) + (
+    (1.0, 1.2, 1.5, 1.6, 1.4, 0.8, 0.2)
+)  # fmt: skip
+LEISURE: Final = ((QUIET,) * 17 + (0.2, 0.4, 0.6, 0.7, 0.5, 0.2, QUIET)) * 5 + (
+    (QUIET,) * 9 + (0.6, 1.0, 1.2, 0.9, 1.0, 1.3, 1.5, 1.6, 1.8, 2.0, 2.2, 1.8, 1.0, 0.4, 0.1)
+) * 2
 
 
-def daily_drift(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
-    """The sleep is drawn anew at each midnight and drifts by some percent until the next."""
+def naps(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
+    """A sleep cut into naps to outwait a sandbox: their number is drawn, each lasts too long."""
+    usual = int(rng.integers(4, 25))
+    taken = rng.integers(max(round(usual * (1 - jitter)), 1), usual + 1, count)
+    return np.asarray(interval / usual * (taken + 0.1 * jitter * rng.standard_gamma(taken)))
+
+
+def busy_ticker(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
+    """A ticker that saves one missed tick for late work; each call comes at the end of the work."""
+    work = jitter * rng.gamma(1.5, 0.4, count + 1)
+    calls, start = np.empty(count + 1), 0.0
+    for i in range(count + 1):
+        calls[i] = start + work[i]
+        start = max(calls[i], np.floor(start) + 1)
+    return interval * np.diff(calls)
+
+
+def twin_copies(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
+    """Two copies on one host, started one after the other; each keeps its own time."""
+    starts = np.cumsum(rng.uniform(1 - jitter, 1 + jitter, (2, count + 1)), axis=1)
+    starts[1] += rng.uniform(0.05, 0.95)
+    return np.asarray(interval * np.maximum(np.diff(np.sort(starts.ravel()))[:count], 1e-6))
+
+
+def weak_generator(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
+    """Jitter from a home-made congruential generator that soon repeats its numbers."""
+    size = 2 ** int(rng.integers(4, 8))
+    factor, step = 4 * int(rng.integers(1, size // 4)) + 1, 2 * int(rng.integers(size // 2)) + 1
+    numbers = np.empty(count)
+    state = int(rng.integers(size))
+    for i in range(count):
+        numbers[i] = state = (factor * state + step) % size
+    return np.asarray(interval * (1 + jitter * (2 * numbers / (size - 1) - 1)))
+
+
+def working_hours(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
+    """The implant is silent at night by configuration and starts afresh in the morning."""
+    closes = rng.uniform(8, 12) * HOUR
+    sleeps = interval * rng.uniform(1 - jitter, 1 + jitter, count)
+    late = rng.uniform(0, jitter * min(interval, HOUR), count)
+    clock = 0.0
+    for i in range(count):
+        day, passed = divmod(clock + sleeps[i], DAY)
+        if passed > closes:
+            sleeps[i] = (day + 1) * DAY + late[i] - clock
+        clock += sleeps[i]
+    return sleeps
+
+
+def coin_skips(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
+    """A loop that wakes on time and tosses a coin whether to call home or to sleep once more."""
+    rounds = rng.geometric(1 - jitter / 2, count)
+    return interval * rounds * rng.uniform(1 - jitter / 10, 1 + jitter / 10, count)
+
+
+def server_paced(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
+    """The server says in whole seconds when to come back: later at the busy hours of its day."""
+    clock, noise = rng.uniform(0, DAY), rng.uniform(-0.3, 0.3, count)
     sleeps = np.empty(count)
-    clock, base, drift = rng.uniform(0, DAY), 1.0, rng.uniform(-0.1, 0.1)
     for i in range(count):
-        now = base * (1 + drift * (clock % DAY) / DAY)
-        sleeps[i] = interval * now * rng.uniform(1 - jitter / 2, 1 + jitter / 2)
-        later = clock + sleeps[i]
-        if later // DAY > clock // DAY:
-            base, drift = rng.uniform(1 - jitter / 2, 1 + jitter / 2), rng.uniform(-0.1, 0.1)
-        clock = later
+        load = 0.6 * np.sin(2 * np.pi * clock / DAY) + noise[i]
+        sleeps[i] = np.ceil(interval * (1 + jitter * load))
+        clock += sleeps[i]
     return sleeps
 
 
-def ticking_normal(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
-    """Normal jitter cut at two deviations, rounded up to ticks of 1/64 s, 0.1 s or 1 s."""
-    draws = rng.normal(0, 1, (count, 8))
-    inside = np.abs(draws) < 2
-    draw = draws[np.arange(count), np.argmax(inside, axis=1)].clip(-2, 2)
-    tick = (1 / 64, 0.1, 1.0)[rng.integers(3)]
-    ticks = np.ceil(interval * (1 + jitter * draw / 2) / tick)
-    return np.asarray(np.maximum(ticks, 1) * tick)
+def lid_closed(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
+    """A timer that stands still while the laptop is shut, and then sleeps out the rest."""
+    shut = rng.random(count) < 0.03
+    away = np.where(shut, rng.lognormal(0.5, 0.8, count), 0.0)
+    return interval * (rng.uniform(1 - jitter / 2, 1 + jitter / 2, count) + away)
 
 
-def working_loop(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
-    """A fixed sleep after work that takes longer the more is queued; at most three jobs a cycle."""
-    arrivals = rng.poisson(0.3, count) + 8 * (rng.random(count) < 0.02)
-    unit = interval * jitter * rng.gamma(2, 0.2, count)
-    sleeps, queued = np.full(count, interval), 0
-    for i in range(count):
-        queued += int(arrivals[i])
-        done = min(queued, 3)
-        sleeps[i] += unit[i] * done * (1 + queued / 10)
-        queued -= done
-    return sleeps
+def drawn_plan(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
+    """A plan with the same number of check-ins for each period, moved towards drawn moments."""
+    size = int(rng.integers(4, 25))
+    periods = np.arange(count // size + 2)[:, None]
+    drawn = np.sort(rng.random((len(periods), size)), axis=1)
+    moments = periods + (1 - jitter) * (np.arange(size) + 0.5) / size + jitter * drawn
+    return np.asarray(interval * size * np.diff(moments.ravel())[:count])
 
 
-def dealt_menu(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
-    """Three to six sleeps dealt like cards, each once a round, and a short random delay."""
-    size = int(rng.integers(3, 7))
-    menu = np.linspace(1 - jitter, 1 + jitter, size)
-    dealt = rng.permuted(np.tile(menu, (count // size + 1, 1)), axis=1).ravel()[:count]
-    return np.asarray(interval * (dealt + 0.1 * jitter * rng.gamma(2, 0.5, count)))
-
-
-def clipped_exponential(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
-    """Exponential waits with a floor and a cap: many sleeps are exactly one of the two."""
-    return interval * np.clip(rng.exponential(1, count), 1 - jitter, 1 + jitter)
-
-
-def long_poll(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
-    """Requests that the server holds until it times out, or until there is something to do."""
-    answered = rng.random(count) < 0.35 * jitter
-    held = np.where(answered, rng.uniform(0.02, 1, count), 1.0)
-    return interval * (held + rng.uniform(0, 0.1 * jitter, count))
-
-
-def coalesced(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
-    """Timers that the system rounds up to its next wake-up, a few to an interval, after some work."""
-    raster = interval / rng.integers(4, 16)
-    work = rng.exponential(0.1 * jitter * interval + 1e-9, count)
-    wanted = work + interval * rng.uniform(1 - jitter, 1, count)
-    return np.asarray(np.ceil(wanted / raster - 1e-6) * raster)
-
-
-def short_long(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
-    """One to four short sleeps and then a long one, over and over."""
-    cycle = [rng.uniform(0.05, 0.5)] * int(rng.integers(1, 5)) + [1.0]
-    return interval * np.resize(cycle, count) * rng.uniform(1 - jitter / 2, 1 + jitter / 2, count)
-
-
-def remembered_jitter(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
-    """Jitter that follows the machine's load: each one is near the last, all within bounds."""
-    memory = rng.uniform(0.5, 0.95)
-    load = rng.normal(0, 1, count)
-    for i in range(1, count):
-        load[i] = memory * load[i - 1] + np.sqrt(1 - memory**2) * load[i]
-    return np.asarray(interval * (1 + jitter * np.tanh(0.8 * load)))
-
-
-def doubling_on_failure(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
-    """The sleep doubles, to at most eight times, while the server does not answer."""
-    breaks = rng.random(count) < rng.uniform(0.01, 0.05)
-    returns = rng.random(count) < 0.5
-    failures, steps = 0, np.zeros(count)
-    for i in range(count):
-        goes_on = failures > 0 and not returns[i]
-        failures = min(failures + 1, 3) if goes_on or (breaks[i] and failures == 0) else 0
-        steps[i] = failures
-    return np.asarray(interval * 2.0**steps * rng.uniform(1, 1 + jitter / 2, count))
+def chunked_upload(rng: Generator, interval: float, jitter: float, count: int) -> Sleeps:
+    """Some check-ins send a stolen file in blocks at a quick pace before the next sleep."""
+    found = rng.random(count) < rng.uniform(0.02, 0.1)
+    blocks = np.where(found, rng.integers(2, 13, count), 0)
+    sleeps = np.full(count + blocks.sum(), rng.uniform(0.01, 0.1))
+    sleeps[np.cumsum(blocks + 1) - 1] = 1.0
+    return interval * sleeps[:count] * rng.uniform(1 - jitter / 2, 1 + jitter / 2, count)
 
 
 IMPLANTS: Final[tuple[TimingModel, ...]] = (
-    daily_drift, ticking_normal, working_loop, dealt_menu, clipped_exponential,
-    long_poll, coalesced, short_long, remembered_jitter, doubling_on_failure,
+    naps, busy_ticker, twin_copies, weak_generator, working_hours,
+    coin_skips, server_paced, lid_closed, drawn_plan, chunked_upload,
 )  # fmt: skip
-SEVERAL_SLEEPS: Final[tuple[TimingModel, ...]] = (short_long, doubling_on_failure)
+SEVERAL_SLEEPS: Final[tuple[TimingModel, ...]] = (
+    twin_copies, working_hours, coin_skips, chunked_upload,
+)  # fmt: skip
 """Models with more than one sleep: no single interval describes them."""
 
 
-def _follow(starts: Times, sizes: np.ndarray, gaps: Times) -> Times:
-    """Return the starts, each followed by the rest of its group at the given gaps, sorted.
-
-    ``gaps`` has one entry for each event of all groups; the first of a group is not used.
-    """
-    owner = np.repeat(np.arange(len(starts)), sizes)
-    total = np.cumsum(gaps)
-    first = np.cumsum(sizes) - sizes
-    return np.sort(starts[owner] + total - total[first][owner])
+def _since(marks: np.ndarray) -> np.ndarray:
+    """Return for each place how many places ago the last mark, or the beginning, was."""
+    places = np.arange(len(marks))
+    return np.asarray(places - np.maximum.accumulate(np.where(marks, places, 0)))
 
 
-def _by_hour(rng: Generator, rates: Sequence[float] | np.ndarray, even: Times) -> Times:
-    """Stretch and squeeze times of an even rate so that the rate follows the hours of a cycle.
-
-    The mean rate stays; the series begins at a random moment of the cycle.
-    """
-    cycle = len(rates) * HOUR
-    passed = np.concatenate(([0.0], np.cumsum(np.asarray(rates) / np.mean(rates)))) * HOUR
-    shifted = even + rng.uniform(0, cycle)
-    inside = np.interp(shifted % cycle, passed, np.arange(len(rates) + 1) * HOUR)
-    return np.asarray(shifted // cycle * cycle + inside)
+def _at_hours(rng: Generator, hours: Sequence[float] | np.ndarray, even: Times) -> Times:
+    """Move times of an even rate so that their rate follows the hours, from a random moment on."""
+    share = np.cumsum(hours) / np.sum(hours)
+    turns, place = np.divmod(even / (len(hours) * HOUR) + rng.random(), 1.0)
+    hour = np.interp(place, np.concatenate(([0.0], share)), np.arange(len(hours) + 1))
+    return np.asarray((turns * len(hours) + hour) * HOUR)
 
 
-def _served(arrivals: Times, service: Times) -> Times:
-    """Return when each arrival leaves a queue with one server."""
-    leaves = np.empty(len(arrivals))
-    free = -np.inf
-    for i, (arrival, needed) in enumerate(zip(arrivals, service, strict=True)):
-        free = leaves[i] = max(arrival, free) + needed
-    return leaves
+def turn_game(rng: Generator, scale: float, count: int) -> Times:
+    """Moves of two players, slowest in the middle of a game; no timer: people think."""
+    ends = rng.random(count) < rng.uniform(0.015, 0.05)
+    move = _since(ends)
+    hard = 0.2 + move / 15 * np.exp(1 - move / 15)
+    gaps = hard * rng.lognormal(-0.5, 1, (2, count)).sum(axis=0)
+    return np.cumsum(scale * (gaps + ends * rng.exponential(20, count)))
 
 
-def meetings(rng: Generator, scale: float, count: int) -> Times:
-    """Somebody at work who is called away; no timer: work and absence last as long as they last."""
-    gaps = scale * rng.weibull(0.8, count)
-    away = rng.random(count) < rng.uniform(0.02, 0.08)
-    return np.cumsum(gaps + away * scale * rng.gamma(2, 15, count))
+def help_desk(rng: Generator, scale: float, count: int) -> Times:
+    """Calls taken by a few agents; no timer: callers come by chance, talks differ in length."""
+    agents = int(rng.integers(2, 7))
+    calls = _at_hours(rng, DESK, np.cumsum(rng.exponential(scale, count)))
+    talks = rng.uniform(0.05, 0.2) * agents * scale * rng.lognormal(0, 0.9, count)
+    taken, free = np.empty(count), np.full(agents, -np.inf)
+    for i in range(count):
+        agent = np.argmin(free)
+        taken[i] = max(calls[i], free[agent])
+        free[agent] = taken[i] + talks[i]
+    return taken
 
 
-def ad_auctions(rng: Generator, scale: float, count: int) -> Times:
-    """Pages that ask bidders, then fetch the winners; no timer: pages come with reading.
-
-    Advertisements that reload by themselves are left out: those have a timer.
-    """
-    pages = np.cumsum(3 * scale * rng.pareto(1.5, count // 7 + 3))
-    bidders = rng.integers(3, 13, len(pages))
-    bids = _follow(pages, bidders, rng.lognormal(np.log(0.03), 0.8, bidders.sum()))
-    winners = pages[:, None] + 0.3 + rng.exponential(0.5, (len(pages), 2))
-    seen = pages + rng.exponential(scale, len(pages))
-    return np.sort(np.concatenate((bids, winners.ravel(), seen)))[:count]
+def drifting_interest(rng: Generator, scale: float, count: int) -> Times:
+    """Visits while interest comes and goes; no timer: the rate wanders and the moment is chance."""
+    memory, mood = rng.uniform(0.9, 0.995), rng.normal(0, 1, count)
+    for i in range(1, count):
+        mood[i] = memory * mood[i - 1] + np.sqrt(1 - memory**2) * mood[i]
+    return np.cumsum(scale * np.exp(rng.uniform(0.5, 1.5) * mood) * rng.exponential(1, count))
 
 
-def pipelines(rng: Generator, scale: float, count: int) -> Times:
-    """Builds of commits, with quick corrections; no timer: people commit, steps take their time."""
-    steps = int(rng.integers(3, 9))
-    usual = scale * rng.lognormal(0, 1, steps)
-    runs = count // steps * 2 + 3
-    corrects = rng.random(runs) < 0.4
-    correction = usual.sum() * rng.lognormal(0, 0.7, runs)
-    pauses = np.where(corrects, correction, rng.exponential(4 * usual.sum(), runs))
-    commits = _by_hour(rng, OFFICE, np.cumsum(pauses))
-    ends = commits[:, None] + np.cumsum(usual * rng.lognormal(0, 0.3, (runs, steps)), axis=1)
-    return np.sort(ends[rng.random(ends.shape) > 0.2])[:count]
+def news_stories(rng: Generator, scale: float, count: int) -> Times:
+    """Readers of stories, first many and then ever fewer; no timer: word spreads by chance."""
+    size = rng.uniform(8, 40)
+    stories = np.cumsum(rng.exponential(scale * size, int(2 * count / size) + 8))
+    readers = np.repeat(stories, rng.geometric(1 / size, len(stories)))
+    late = (1 - rng.random(len(readers))) ** (-1 / rng.uniform(0.6, 1.5)) - 1
+    return np.sort(readers + 0.5 * scale * late)[:count]
 
 
-def mail_threads(rng: Generator, scale: float, count: int) -> Times:
-    """Messages that arrive at once, with threads; no timer: people answer in minutes or days."""
-    size = rng.uniform(2, 6)
-    starts = np.cumsum(rng.exponential(scale * size, int(2 * count / size) + 4))
-    sizes = rng.geometric(1 / size, len(starts))
-    even = _follow(starts, sizes, 0.3 * scale * rng.lognormal(0, 1.8, sizes.sum()))
-    return _by_hour(rng, WAKING, even[:count])
-
-
-def video_calls(rng: Generator, scale: float, count: int) -> Times:
-    """Calls over bad wireless that reconnect after drops; no timer: drops come by chance."""
-    size = rng.uniform(4, 15)
-    calls = np.cumsum(rng.exponential(3 * size * scale, int(count / size) + 3))
-    drops = rng.geometric(1 / size, len(calls))
-    dropped = _follow(calls, drops, scale * rng.lognormal(-0.3, 1, drops.sum()))
-    tries = rng.integers(1, 5, len(dropped))
-    return _follow(dropped, tries, rng.lognormal(-0.5, 0.8, tries.sum()))[:count]
-
-
-def shopping(rng: Generator, scale: float, count: int) -> Times:
-    """Visits to a shop: glances and reading, a mixture of gamma laws; no timer: a person thinks."""
-    size = rng.uniform(5, 30)
-    visits = np.cumsum(rng.exponential(2 * size * scale, int(count / size) + 3))
-    views = rng.geometric(1 / size, len(visits))
-    glance = rng.random(views.sum()) < 0.6
-    think = np.where(glance, rng.gamma(1.5, 0.2, len(glance)), rng.gamma(1.2, 1.7, len(glance)))
-    viewed = _follow(visits, views, scale * think)
-    requests = rng.geometric(0.6, len(viewed))
-    return _follow(viewed, requests, rng.lognormal(np.log(0.08), 0.7, requests.sum()))[:count]
-
-
-def volume_flush(rng: Generator, scale: float, count: int) -> Times:
-    """Logs sent off whenever a buffer is full; no timer: a few messages of any size fill it.
-
-    The rate of messages jumps, so that even long runs do not settle at one pace.
-    """
-    messages = 8 * count + 60
-    regime = np.cumsum(rng.random(messages) < 0.03)
-    slowness = rng.lognormal(0, 1, regime[-1] + 1)[regime]
-    when = np.cumsum(rng.exponential(0.2 * scale * slowness))
-    fills = np.floor(np.cumsum(rng.pareto(1.5, messages)) / rng.uniform(4, 10))
-    return when[1:][np.diff(fills) > 0][:count]
-
-
-def scanner_waves(rng: Generator, scale: float, count: int) -> Times:
-    """Scanners from everywhere; no timer: each sends the next probe when the last is answered.
-
-    Answers get slower and faster with the load.  Paced scanners are left out: those have a timer.
-    """
-    waves = int(rng.integers(2, 8))
-    each = count // waves + 1
-    starts = np.cumsum(rng.exponential(1.5 * scale * each, waves))
-    load = np.exp(np.cumsum(rng.normal(0, 0.1, (waves, each)), axis=1))
-    gaps = 0.3 * scale * load * rng.lognormal(0, 0.9, (waves, each))
-    return np.sort((starts[:, None] + np.cumsum(gaps, axis=1)).ravel())
-
-
-def shifts(rng: Generator, scale: float, count: int) -> Times:
-    """Shift workers, some busier, with hand-overs and breaks; no timer: only the rate changes."""
-    busy = np.repeat(rng.lognormal(0, 0.8, 63), 8)
-    within = np.tile([2.0, 1.0, 1.0, 1.2, 0.3, 1.0, 1.0, 0.7], 63)
-    return _by_hour(rng, busy * within, np.cumsum(rng.exponential(scale, count)))
-
-
-def after_school(rng: Generator, scale: float, count: int) -> Times:
-    """A child's games on some afternoons; no timer: matches and pauses are as long as they get."""
-    days = np.full((28, 24), CLOSED)
-    for number, day in enumerate(days):
-        first, last = (10, 20) if number % 7 > 4 else (15, 19)
-        day[first:last] = rng.random(last - first) < 0.7
-    days[rng.random(28) < 0.4] = CLOSED
-    match = rng.random(count) < 0.5
-    gaps = np.where(match, rng.gamma(2, 0.7, count), rng.exponential(0.6, count))
-    return _by_hour(rng, np.maximum(days, CLOSED).ravel(), np.cumsum(scale * gaps))
-
-
-def print_queue(rng: Generator, scale: float, count: int) -> Times:
-    """Documents that leave a printer's queue; no timer: people print, documents differ in length."""
+def commuters(rng: Generator, scale: float, count: int) -> Times:
+    """Looks at a travel map at rush hours; no timer: each traveller looks when in doubt."""
     size = rng.uniform(1, 4)
-    people = np.cumsum(rng.exponential(scale * size, int(2 * count / size) + 4))
-    documents = rng.geometric(1 / size, len(people))
-    arrivals = _follow(people, documents, rng.exponential(0.05 * scale, documents.sum()))[:count]
-    even = _by_hour(rng, OFFICE, arrivals)
-    return _served(even, 0.1 * scale * rng.lognormal(0, 1, len(even)))
+    trips = np.cumsum(rng.exponential(scale * size, int(2 * count / size) + 8))
+    looks = np.repeat(trips, rng.geometric(1 / size, len(trips)))
+    looks += scale * rng.exponential(rng.uniform(0.05, 1), len(looks))
+    return _at_hours(rng, TRIPS, np.sort(looks)[:count])
 
 
-def card_payments(rng: Generator, scale: float, count: int) -> Times:
-    """Payments at a till with rush hours; no timer: customers come by chance and pack slowly."""
-    customers = _by_hour(rng, SHOP, np.cumsum(rng.exponential(scale, count)))
-    return _served(customers, 0.06 * scale * rng.lognormal(0, 0.8, count))
+def ticket_sales(rng: Generator, scale: float, count: int) -> Times:
+    """Sales for shows, most at the start and at the end; no timer: buyers decide one by one."""
+    shows = int(rng.integers(1, 6))
+    sold = count // shows + 1
+    spans = scale * sold * rng.lognormal(0, 0.5, (shows, 1))
+    opens = rng.uniform(0, scale * count, (shows, 1))
+    return np.sort((opens + spans * rng.beta(0.4, 0.7, (shows, sold))).ravel())
 
 
-def refractory(rng: Generator, scale: float, count: int) -> Times:
-    """Events that rule out another for a while; no timer: what ends the wait is still chance."""
-    rest = rng.uniform(0.1, 0.5)
-    return np.cumsum(scale * (rng.uniform(0, rest, count) + rng.exponential(1 - rest / 2, count)))
+def send_on_delta(rng: Generator, scale: float, count: int) -> Times:
+    """A sensor that reports each change by a set amount; no timer: what it measures wanders.
+
+    How long a random walk takes to leave a band is a sum of ever shorter exponential times.
+    """
+    parts = 8 / (np.pi * (2 * np.arange(12) + 1)) ** 2
+    weather = np.cumsum(rng.random(count) < 0.02)
+    slowness = rng.lognormal(0, 0.8, weather[-1] + 1)[weather]
+    return np.cumsum(scale * slowness * (rng.exponential(1, (count, 12)) @ parts))
 
 
-def power_law_hawkes(rng: Generator, scale: float, count: int) -> Times:
-    """Events that cause others after power-law delays; no timer: delays have no typical length."""
-    ratio, power = rng.uniform(0.5, 0.85), rng.uniform(0.4, 1.2)
-    causes = np.cumsum(rng.exponential(scale / (1 - ratio), int(2 * count * (1 - ratio)) + 8))
-    times, parents = [causes], causes
-    while len(parents) and sum(map(len, times)) < 4 * count:
-        parents = np.repeat(parents, rng.poisson(ratio, len(parents)))
-        delays = (1 - rng.random(len(parents))) ** (-1 / power) - 1
-        parents = parents + 0.02 * scale * delays
-        parents = parents[parents < causes[-1]]
-        times.append(parents)
-    return np.sort(np.concatenate(times))[:count]
+def decisions(rng: Generator, scale: float, count: int) -> Times:
+    """Inverse Gaussian waits of somebody who weighs things up; no timer: doubt takes its time."""
+    return np.cumsum(scale * rng.wald(1, rng.uniform(0.3, 1.8), count))
 
 
-def even_weibull(rng: Generator, scale: float, count: int) -> Times:
-    """Weibull intervals a little more even than chance; no timer: they vary by 64 % and more."""
-    return np.cumsum(scale * rng.weibull(rng.uniform(1.2, 1.6), count))
+def lru_misses(rng: Generator, scale: float, count: int) -> Times:
+    """Lookups that a cache of limited size has to pass on; no timer: room is what runs out."""
+    names = int(rng.integers(50, 400))
+    room, popular = int(names * rng.uniform(0.05, 0.3)), np.cumsum(1 / np.arange(1, names + 1))
+    cache: dict[int, None] = {}
+    missed: list[float] = []
+    when = 0.0
+    while len(missed) < count:
+        when += scale * rng.exponential(0.3)
+        name = int(np.searchsorted(popular, rng.uniform(0, popular[-1])))
+        if name not in cache:
+            missed.append(when)
+        cache.pop(name, None)
+        cache[name] = None
+        if len(cache) > room:
+            del cache[next(iter(cache))]
+    return np.array(missed)
 
 
-def lunch_dip(rng: Generator, scale: float, count: int) -> Times:
-    """An office with a lunch break and quiet weekends; no timer: only the rate follows the clock."""
-    return _by_hour(rng, OFFICE, np.cumsum(rng.exponential(scale, count)))
+def classroom(rng: Generator, scale: float, count: int) -> Times:
+    """Answers of pupils, some quicker, to questions; no timer: thinking takes its time."""
+    pupils = int(rng.integers(4, 25))
+    questions = int(1.5 * count / pupils) + 3
+    asked = np.cumsum(scale * pupils * rng.gamma(1.3, 0.8, questions))
+    usual = 0.2 * scale * pupils * rng.lognormal(0, 0.5, pupils)
+    answers = asked[:, None] + usual * rng.lognormal(0, 0.6, (questions, pupils))
+    return np.sort(answers[rng.random(answers.shape) < 0.8])[:count]
 
 
-def self_correcting(rng: Generator, scale: float, count: int) -> Times:
-    """A pressure grows and each event relieves it; no timer: the rate rises, the moment is chance."""
-    relief = rng.uniform(0.1, 0.8)
-    pressure, gaps = 0.0, np.empty(count)
-    for i, draw in enumerate(rng.exponential(1, count)):
-        gaps[i] = np.log1p(relief * draw * np.exp(-pressure)) / relief
-        pressure += relief * gaps[i] - relief
+def peer_swarm(rng: Generator, scale: float, count: int) -> Times:
+    """Peers that join and leave; no timer: they come by chance and stay for heavy-tailed times."""
+    joins = np.cumsum(rng.exponential(2 * scale, count))
+    leaves = joins + scale * rng.uniform(0.5, 20) * rng.pareto(1.3, count)
+    return np.sort(np.concatenate((joins, leaves)))[:count]
+
+
+def habits(rng: Generator, scale: float, count: int) -> Times:
+    """Pauses much like one of any earlier time, or new; no timer: a habit is kept only roughly."""
+    gaps, rough = rng.lognormal(0, 1.5, count), rng.lognormal(0, 0.5, count)
+    earlier = rng.integers(0, np.maximum(np.arange(count), 1))
+    for i in np.flatnonzero(rng.random(count) < rng.uniform(0.3, 0.8)):
+        gaps[i] = gaps[earlier[i]] * rough[i]
     return np.cumsum(scale * gaps)
 
 
+def household(rng: Generator, scale: float, count: int) -> Times:
+    """People of one home, early and late risers; no timer: each does what comes to mind."""
+    people = int(rng.integers(2, 5))
+    each = count // people + 1
+    paces = scale * people * rng.lognormal(0, 0.5, people)
+    lives = [
+        _at_hours(rng, AWAKE, np.cumsum(pace * gaps))
+        for pace, gaps in zip(paces, rng.weibull(0.6, (people, each)), strict=True)
+    ]
+    return np.sort(np.concatenate([life - life[0] + rng.exponential(scale) for life in lives]))
+
+
+def warehouse_picks(rng: Generator, scale: float, count: int) -> Times:
+    """Goods scanned along an aisle; no timer: the way to the next shelf and the search vary."""
+    way = np.abs(np.diff(rng.random(count + 1)))
+    waits = rng.random(count) < rng.uniform(0.02, 0.15)
+    idle = np.where(waits, rng.exponential(8, count), 0.0)
+    return np.cumsum(scale * (1.5 * way + rng.exponential(0.5, count) + idle))
+
+
+def photo_uploads(rng: Generator, scale: float, count: int) -> Times:
+    """Albums of any size in an upload queue; no timer: people take photos, mostly at weekends."""
+    sizes = np.minimum(rng.zipf(1.8, count), count // 4 + 2)
+    albums = np.repeat(np.cumsum(rng.exponential(2 * scale, count)), sizes)[:count]
+    needed = rng.uniform(0.02, 0.3) * scale * rng.lognormal(0, 1, count)
+    total = np.cumsum(needed)
+    return total + np.maximum.accumulate(_at_hours(rng, LEISURE, albums) - total + needed)
+
+
+def practice(rng: Generator, scale: float, count: int) -> Times:
+    """Exercises of a learner who gets quicker; no timer: skill, tasks and pauses set the pace."""
+    skill = (1 + np.arange(count) / 10) ** -rng.uniform(0.1, 0.5)
+    rests = rng.random(count) < rng.uniform(0.02, 0.08)
+    gaps = skill * rng.lognormal(0, rng.uniform(0.7, 1.1), count)
+    return np.cumsum(scale * (gaps + rests * rng.exponential(15, count)))
+
+
+def assistant_talk(rng: Generator, scale: float, count: int) -> Times:
+    """Questions to a machine that looks things up; no timer: steps vary, a person reads."""
+    asks = rng.random(count) < rng.uniform(0.15, 0.5)
+    steps = np.concatenate(([0], _since(asks)[:-1]))
+    reads = (1 + steps) * rng.lognormal(0, 1, count)
+    leaves = (rng.random(count) < 0.05) * rng.exponential(60, count)
+    works = rng.uniform(0.02, 0.3) * rng.lognormal(0, 0.9, count)
+    return np.cumsum(scale * np.where(asks, reads + leaves, works))
+
+
 TRAFFIC: Final[tuple[ChanceModel, ...]] = (
-    meetings, ad_auctions, pipelines, mail_threads, video_calls, shopping, volume_flush, scanner_waves, shifts,
-    after_school, print_queue, card_payments, refractory, power_law_hawkes, even_weibull, lunch_dip, self_correcting,
+    turn_game, help_desk, drifting_interest, news_stories, commuters, ticket_sales,
+    send_on_delta, decisions, lru_misses, classroom, peer_swarm, habits, household,
+    warehouse_picks, photo_uploads, practice, assistant_talk,
 )  # fmt: skip
 
 HOLDOUT: Final = worlds.Plan(
-    70_919, 10_000, 30_000, 2_000, beacons.TRAINING + beacons.DEVELOPMENT, IMPLANTS,
+    81_233, 10_000, 30_000, 2_000, beacons.TRAINING + beacons.DEVELOPMENT, IMPLANTS,
     chance.TRAINING + chance.DEVELOPMENT, TRAFFIC, 0.5, 2 / 3,
 )  # fmt: skip

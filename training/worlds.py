@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from beacon_detect.analysis.types import SeriesBatch
+from beacon_detect.analysis.types import MIN_CHECK_INS, SeriesBatch
 from training import beacons, chance, impairments, services
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ SERVICE: Final = 2
 MONTH: Final = 30 * 86_400.0
 CLOCK: Final = "clock"
 CLOCK_SEED: Final = 505
+FEWEST_SLEEPS: Final = MIN_CHECK_INS - 1
 EXACT: Final = 0.06
 """Share of beacons without any jitter; without them the trees learn that perfection is not a beacon's."""
 
@@ -47,7 +48,7 @@ class World:
     family
         Name of the model that drew it.
     jitter, interval
-        Configured jitter and mean interval in seconds; NaN unless a beacon.
+        Configured jitter and usual (median) interval in seconds; NaN unless a beacon.
     check_ins
         Check-ins drawn before any were lost.
     impaired
@@ -81,7 +82,11 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a world is drawn: its seed, sizes and families; ``new`` ones make up ``share`` of it."""
+    """How a world is drawn: its seed, sizes and families; ``new`` ones make up ``share`` of it.
+
+    A beacon sleeps at least ``fewest`` times: a fit that has never seen six check-ins
+    believes them to be chance.
+    """
 
     seed: int
     beacons: int
@@ -93,14 +98,19 @@ class Plan:
     new_chances: Sequence[chance.ChanceModel]
     share_beacons: float
     share_chances: float
+    fewest: int = 8
 
 
 TRAINING: Final = Plan(
     101, 16_000, 24_000, 1_000, beacons.TRAINING, beacons.TRAINING, chance.TRAINING, chance.TRAINING, 0.5, 0.5,
+    FEWEST_SLEEPS,
 )  # fmt: skip
 DEVELOPMENT: Final = Plan(
     202, 16_000, 28_000, 1_000, beacons.TRAINING, beacons.DEVELOPMENT, chance.TRAINING, chance.DEVELOPMENT, 0.5, 0.5,
+    FEWEST_SLEEPS,
 )  # fmt: skip
+EVEN: Final = Plan(606, 0, 2_000, 0, (), (), chance.EVEN, chance.EVEN, 0.5, 0.5)
+"""Traffic more even than chance, for the fit alone."""
 FINAL: Final = Plan(
     303, 10_000, 30_000, 2_000, beacons.TRAINING + beacons.DEVELOPMENT, beacons.FINAL,
     chance.TRAINING + chance.DEVELOPMENT, chance.FINAL, 0.5, 2 / 3,
@@ -153,23 +163,25 @@ def impair(rng: Generator, times: np.ndarray, interval: float) -> tuple[np.ndarr
     return times, busy, ",".join(names)
 
 
-def draw_beacon(rng: Generator, model: beacons.TimingModel, *, clean: bool = False) -> Drawn:
+def draw_beacon(
+    rng: Generator, model: beacons.TimingModel, fewest: int, *, clean: bool = False
+) -> Drawn:
     """Draw one beacon with its impairments."""
     interval, jitter = log_uniform(rng, 1, 86_400), draw_jitter(rng)
     most = max(min(3_000.0, MONTH / interval), 9.0)
-    count = int(log_uniform(rng, 8, most))
+    count = int(log_uniform(rng, fewest, most))
     sleeps = model(rng, interval, jitter, count)
     changed = not clean and count >= 20 and rng.random() < 0.17
     if changed:
         sleeps[int(count * rng.uniform(0.2, 0.8)) :] *= log_uniform(rng, 0.1, 10)
-    mean = float(np.mean(sleeps))
+    usual = float(np.median(sleeps))
     delay = 0.0 if rng.random() < 2 * EXACT else 0.02
     times = np.concatenate(([0.0], np.cumsum(sleeps + rng.exponential(delay, count))))
     times, busy, impaired = (times, 0.0, "") if clean else impair(rng, times, interval)
-    mean += busy
+    usual += busy
     if changed:
-        impaired, mean = f"{impaired},sleep change".strip(","), math.nan
-    return Drawn(times, BEACON, model.__name__, jitter, mean, count + 1, impaired)
+        impaired, usual = f"{impaired},sleep change".strip(","), math.nan
+    return Drawn(times, BEACON, model.__name__, jitter, usual, count + 1, impaired)
 
 
 def impair_chance(rng: Generator, times: np.ndarray) -> tuple[np.ndarray, str]:
@@ -254,7 +266,7 @@ def draw_one(rng: Generator, plan: Plan, label: int) -> Drawn:
         return draw_service(rng)
     if label == BEACON:
         pool = plan.new_beacons if rng.random() < plan.share_beacons else plan.known_beacons
-        return draw_beacon(rng, pool[int(rng.integers(len(pool)))])
+        return draw_beacon(rng, pool[int(rng.integers(len(pool)))], plan.fewest)
     chances = plan.new_chances if rng.random() < plan.share_chances else plan.known_chances
     return draw_chance(rng, chances[int(rng.integers(len(chances)))])
 

@@ -11,9 +11,9 @@ def test_a_late_interval_is_longer_than_the_longest_multiple() -> None:
     assert constants.MAX_MULTIPLE < constants.LATE_INTERVALS < constants.SPECTRUM_GAP_LIMIT
 
 
-def test_silences_grow_in_steps_of_four_from_half_a_minute() -> None:
+def test_silences_grow_in_steps_of_two_from_half_a_minute() -> None:
     assert constants.SILENCES[0] == 30
-    assert all(b == 4 * a for a, b in itertools.pairwise(constants.SILENCES))
+    assert all(b == 2 * a for a, b in itertools.pairwise(constants.SILENCES))
 
 
 def test_segments_overlap_by_half_and_hold_whole_intervals() -> None:

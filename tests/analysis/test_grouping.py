@@ -111,6 +111,8 @@ def test_a_beacon_over_addresses_that_are_each_irregular_is_one_again() -> None:
 
     together = analyze(group_series(apart, np.zeros(8, np.int64), 1), Settings())
 
-    assert analyze(apart, Settings()).score.max() < 0.5
+    alone = analyze(apart, Settings()).score
+    assert np.median(alone) < 0.5
+    assert alone.max() < 0.8
     assert together.score[0] >= 0.9
     assert together.interval[0] == pytest.approx(60, rel=0.05)

@@ -51,5 +51,5 @@ def test_cut_offs_are_the_stated_false_positive_rates() -> None:
 def test_the_shipped_model_names_the_worlds_of_the_plans() -> None:
     fitted_on = load_model().fitted_on
 
-    assert fitted_on["worlds"] == [fit.worlds.TRAINING.seed, fit.worlds.DEVELOPMENT.seed]
+    assert fitted_on["worlds"] == [plan.seed for plan in fit.WORLDS]
     assert json.loads(fit.MODEL_PATH.read_text("utf-8"))["version"] == fit.VERSION

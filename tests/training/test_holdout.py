@@ -142,11 +142,11 @@ def test_half_of_the_beacons_and_two_thirds_of_the_traffic_are_new() -> None:
 
 def test_times_follow_the_hours_of_a_cycle() -> None:
     rng = np.random.default_rng(7)
-    times = holdout.lunch_dip(rng, 60.0, 20_000)
+    times = holdout.commuters(rng, 60.0, 20_000)
     hours = np.bincount((times % holdout.DAY // 3_600).astype(int), minlength=24)
 
-    assert hours[12] < 0.5 * min(hours[10], hours[14])
-    assert hours[2] < 0.05 * hours[10]
+    assert hours[12] < 0.5 * min(hours[7], hours[17])
+    assert hours[2] < 0.05 * hours[7]
 
 
 def test_the_evaluation_offers_the_holdout_and_refuses_other_worlds(

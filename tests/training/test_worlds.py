@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from beacon_detect.analysis import SeriesBatch
+from beacon_detect.analysis.types import MIN_CHECK_INS
 from training import beacons, chance, impairments, peers, worlds
 
 IMPLANTS = beacons.TRAINING + beacons.DEVELOPMENT + beacons.FINAL
@@ -121,3 +122,19 @@ def test_clocks_beat_at_one_interval() -> None:
 
         assert len(times) == world.check_ins[index] >= 7
         assert np.diff(times) == pytest.approx(interval * 1e9, rel=1e-9, abs=1.1)
+
+
+def test_the_fit_sees_beacons_of_as_few_check_ins_as_a_verdict_needs() -> None:
+    plan = replace(worlds.TRAINING, beacons=300, chances=0, services=0)
+    check_ins = worlds.make(plan).check_ins
+
+    assert check_ins.min() == MIN_CHECK_INS
+    assert worlds.FINAL.fewest > plan.fewest
+
+
+def test_even_traffic_varies_by_half_its_mean_or_more() -> None:
+    for model in chance.EVEN:
+        for seed in range(20):
+            gaps = np.diff(model(np.random.default_rng(seed), 60.0, 4_000))
+
+            assert 0.45 < gaps.std() / gaps.mean() < 1.1

@@ -23,6 +23,8 @@ CLEARLY_MORE: Final = 1 + 1e-9
 """Of collapses that are equal but for rounding the first wins, whatever the order of sums."""
 CORE_FLOOR: Final = 0.02
 """Keeps a level that explains little time comparable with the others (taste)."""
+MERIT_FLOOR: Final = 0.01
+"""Keeps the ratio of two merits finite where neither collapse has any (taste)."""
 
 SHORTEST_INTERVAL: Final = 0.4
 """Seconds: faster rhythms are keystrokes and retries inside a wake-up, looked at last (taste)."""
@@ -40,6 +42,12 @@ FOLD_SLACK: Final = 1.15
 """Widens the window around multiples, whose jitter grows with the root of the multiple (measured)."""
 FOLD_TOLERANCE_LIMIT: Final = 0.42
 """A tolerance near one half would explain any interval as a multiple (measured)."""
+DIVISORS: Final = (2, 3, 4)
+"""Where an implant is seen by day only, two to four of its sleeps may be the usual interval."""
+DIVISOR_TOLERANCE_LIMIT: Final = 0.25
+"""Tolerance, in sleeps, from which an interval says nothing about a shorter sleep (taste)."""
+DIVISOR_SHARE: Final = 0.2
+"""Share of the intervals that only the shorter sleep explains (measured)."""
 
 # --- base score --------------------------------------------------------------------------
 KEPT_SHARE: Final = 0.9
@@ -80,10 +88,14 @@ PHASES: Final = 4_096
 """Steps of the phase table that coherence is read from; the error of one term is below a thousandth."""
 
 # --- episodes ----------------------------------------------------------------------------
-SILENCES: Final = tuple(30.0 * 4**step for step in range(9))
-"""Seconds of silence at which series are cut: from half a minute to 22 days, in steps of four (taste)."""
-SILENCE_INTERVALS: Final = 16.0
-"""A silence ends an episode when it is longer than 16 (at most 64) of its own intervals (measured)."""
+SILENCES: Final = tuple(30.0 * 2**step for step in range(17))
+"""Seconds of silence at which series are cut: from half a minute to 22 days, in steps of two (taste)."""
+SILENCE_INTERVALS: Final = 64.0
+"""A silence ends an episode when it is longer than 64 (at most 128) of its own intervals: cut at less,
+chance has so many runs to choose from that one of them is even (measured)."""
+LONG_SILENCE: Final = 86_400.0
+LONG_SILENCE_INTERVALS: Final = 16.0
+"""Where that is more than a day, a day is enough, if it is at least 16 intervals (taste)."""
 
 THINNEST_EPISODE: Final = 3.0
 """The mean gap of an episode is at most three intervals; beyond, two thirds would be missing."""

@@ -50,6 +50,10 @@ FEATURES: Final = (
     Feature("line_power", "spectrum", 1, "log2 of the strongest spectral line over the Poisson level"),
     Feature("burst_shape", "bursts", 1, "share of check-ins with the usual number of connections"),
     Feature("burst_size", "bursts", 0, "log2 of the connections per check-in"),
+    Feature("collapses", "bursts", 0, "number of collapses that were worth a look"),
+    Feature("runner_up", "bursts", 0, "log2 of the merit of the next best collapse over the best"),
+    Feature("uncollapsed", "bursts", 0, "log2 of the merit without collapse over the best"),
+    Feature("raw_merit", "bursts", 0, "log(1 + merit without collapse)"),
     Feature("day_hours", "day", 0, "share of the hours of a day that were active; -1 below 20 hours"),
 )  # fmt: skip
 """The features in the order in which they are computed and stored."""
@@ -88,6 +92,10 @@ class FeatureColumns(NamedTuple):
     line_power: int
     burst_shape: int
     burst_size: int
+    collapses: int
+    runner_up: int
+    uncollapsed: int
+    raw_merit: int
     day_hours: int
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from beacon_detect.analysis.compiled.folding import core_interval, explained_interval, fold
+from beacon_detect.analysis.compiled.folding import (
+    core_interval,
+    divided,
+    explained_interval,
+    fold,
+    relative_half_width,
+)
 from beacon_detect.analysis.compiled.workspace import workspace
 
 
@@ -18,3 +24,13 @@ def test_multiples_are_found_and_folded() -> None:
     assert missed == 1 + 4
     assert w.multiples[:6].tolist() == [1, 1, 2, 1, 5, 0]
     assert explained_interval(intervals, w.multiples[:6], 0.0) == (60 + 61 + 119 + 59 + 300) / 10
+
+
+def test_a_fraction_that_explains_more_is_found_and_counted() -> None:
+    intervals = np.array([180.0, 60.0, 181.0, 119.0, 179.0, 61.0, 180.0, 121.0])
+    multiples = np.array([1, 0, 1, 0, 1, 0, 1, 0])
+    half_width = relative_half_width(176.0, 184.0, 180.0)
+
+    assert half_width == 0.03
+    assert divided(intervals, multiples, 180.0, half_width) == (1_081 / 18, 10)
+    assert divided(intervals[::2], multiples[::2], 180.0, half_width) == (0.0, 0)

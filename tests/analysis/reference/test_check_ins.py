@@ -89,3 +89,28 @@ def test_divergence_is_zero_below_the_null_and_finite_at_one() -> None:
 
 def test_fewer_than_six_events_have_no_check_ins() -> None:
     assert find_check_ins(ns(np.arange(5) * 60.0)) is None
+
+
+def test_the_choice_of_a_collapse_is_clear_for_a_beacon_and_not_for_chance() -> None:
+    rng = np.random.default_rng(8)
+    beacon = np.cumsum(60 * rng.uniform(0.8, 1.2, 120))
+    chance = np.cumsum(rng.lognormal(3, 1.5, 120))
+    clear, unclear = (find_check_ins((times * 1e9).astype(np.int64)) for times in (beacon, chance))
+
+    assert clear is not None
+    assert unclear is not None
+    assert clear.merits.collapses == 1
+    assert clear.merits.runner_up == 0
+    assert unclear.merits.collapses > 1
+    assert unclear.merits.runner_up > 0
+    for found in (clear, unclear):
+        assert found.merits.best >= max(found.merits.runner_up, found.merits.uncollapsed)
+
+
+def test_a_rhythm_that_is_looked_at_last_keeps_its_merits() -> None:
+    slow, fast = (find_check_ins(np.arange(60) * seconds * 1_000_000_000) for seconds in (5, 1))
+
+    assert slow is not None
+    assert fast is not None
+    assert fast.merits.over(0.5).best == 2 * fast.merits.best
+    assert fast.merits.uncollapsed == pytest.approx(slow.merits.uncollapsed, rel=1e-9)

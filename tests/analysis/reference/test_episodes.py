@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from beacon_detect.analysis.model import load_model
-from beacon_detect.analysis.reference.episodes import episodes, level_of, runs
+from beacon_detect.analysis.reference.episodes import (
+    ending_silence,
+    episodes,
+    level_of,
+    longest_interval,
+    runs,
+)
 from beacon_detect.analysis.rows import ROW
 from beacon_detect.analysis.types import Settings
 
@@ -14,7 +22,7 @@ SECOND = 1_000_000_000
 
 
 def test_levels_hold_their_silence() -> None:
-    assert [level_of(seconds * SECOND) for seconds in (0, 30, 31, 120, 121)] == [0, 0, 1, 1, 2]
+    assert [level_of(seconds * SECOND) for seconds in (0, 30, 31, 60, 61)] == [0, 0, 1, 1, 2]
 
 
 def test_runs_are_cut_at_silences_and_never_lost() -> None:
@@ -33,6 +41,25 @@ def test_two_stretches_are_two_episodes_only_over_a_long_silence(gap: int) -> No
 
     assert len(found) == (1 if gap == 100 else 2)
     assert all(episode.row[ROW.interval] == pytest.approx(60, rel=0.05) for episode in found)
+
+
+@given(st.floats(0.1, 1e6))
+def test_the_silence_that_ends_an_episode_is_the_one_its_interval_allows(interval: float) -> None:
+    silence = ending_silence(interval)
+
+    assert 16 * interval <= silence <= 64 * interval
+    assert silence <= max(86_400, 16 * interval)
+    assert longest_interval(silence) >= interval * (1 - 1e-12)
+
+
+def test_an_hour_of_silence_is_an_outage_and_a_day_of_it_an_end() -> None:
+    hours = 12 * np.arange(60)
+    minutes = np.concatenate(
+        (hours, hours + hours[-1] + 700, hours + 2 * (hours[-1] + 700) + 4_000)
+    )
+    found = episodes(minutes * 60 * SECOND, Settings(), load_model().forest)
+
+    assert sorted(episode.row[ROW.check_ins] for episode in found) == [60, 120]
 
 
 def test_a_series_without_an_episode_is_measured_whole() -> None:

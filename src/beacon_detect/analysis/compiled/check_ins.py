@@ -16,12 +16,14 @@ from beacon_detect.analysis.constants import (
     DUPLICATE_GAP_NS,
     LONGEST_DROPPED,
     MAX_COLLAPSE_SECONDS,
+    MERIT_FLOOR,
     MIN_BURST_SHARE,
     RAPID_PENALTY,
     SECOND_NS,
     SHORTEST_IN_SECONDS,
     SHORTEST_INTERVAL,
 )
+from beacon_detect.analysis.features import FEATURE
 from beacon_detect.analysis.interval_bins import (
     BINS_PER_OCTAVE,
     EDGES,
@@ -217,6 +219,25 @@ def fill_intervals(
 
 
 @jit
+def merit_ratio(other: float, best: float) -> float:
+    """Return log2 of one merit over another, 0 where neither is any."""
+    return math.log2((other + MERIT_FLOOR) / (best + MERIT_FLOOR))
+
+
+@jit
+def fill_merits(
+    features: Floats, collapses: int, best: float, runner_up: float, uncollapsed: float, rapid: bool
+) -> None:
+    """Fill the features that say how clear the choice of a collapse was."""
+    # A rhythm looked at last is no worse for it once nothing else was better.
+    scale = RAPID_PENALTY if rapid else 1.0
+    features[FEATURE.collapses] = collapses
+    features[FEATURE.runner_up] = merit_ratio(runner_up / scale, best / scale)
+    features[FEATURE.uncollapsed] = merit_ratio(uncollapsed / scale, best / scale)
+    features[FEATURE.raw_merit] = math.log1p(uncollapsed / scale)
+
+
+@jit
 def find_check_ins(
     times: Integers, rate: float, shortest: float, w: Workspace
 ) -> tuple[int, float, float, int, int, int, float]:
@@ -224,10 +245,10 @@ def find_check_ins(
 
     Returns (check-ins, gap, busy, low bin, high bin, count, divergence), seconds and
     nats, and leaves their intervals in ``w.intervals``; no check-ins when there are
-    too few at every gap.
+    too few at every gap.  How clear the choice was is written to ``w.features``.
     """
     best, best_gap, best_low, best_high, best_count, best_divergence = -1.0, 0.0, 0, 1, 0, 0.0
-    best_paused = 0
+    best_paused, collapses, runner_up, uncollapsed = 0, 0, 0.0, 0.0
     total = fill_half_octaves(times, rate, w.halves, w.histogram.places)
     found, collapsed = every_event(w.firsts, len(times)), 0.0
     below, tried = w.halves[0], -1
@@ -243,17 +264,23 @@ def find_check_ins(
         found, collapsed = collapse(times, gap, w.firsts, found), gap
         if found < MIN_CHECK_INS:
             break
+        collapses += 1
         # Without a collapse a check-in has one event: its start is its end.
         for paused in range(2 if gap > 0 else 1):
-            least = best * CLEARLY_MORE
             merit, low, high, count, divergence = weigh_level(
-                times, found, gap, paused, rate, shortest, least, w.firsts, w.histogram
+                times, found, gap, paused, rate, shortest, runner_up, w.firsts, w.histogram
             )
-            if merit > least:
+            if gap == 0:
+                uncollapsed = merit
+            if gap != best_gap:
+                runner_up = max(runner_up, min(merit, best))
+            if merit > best * CLEARLY_MORE:
                 best, best_gap, best_paused, best_divergence = merit, gap, paused, divergence
                 best_low, best_high, best_count = low, high, count
     if best < 0:
         return 0, 0.0, 0.0, 0, 1, 0, 0.0
+    rapid = EDGES[best_high] / rate + best_gap < shortest
+    fill_merits(w.features, collapses, best, runner_up, uncollapsed, rapid)
     if collapsed > best_gap:
         found = collapse(times, best_gap, w.firsts, every_event(w.firsts, len(times)))
     busy = fill_intervals(times, w.firsts, found, best_paused, w.intervals)

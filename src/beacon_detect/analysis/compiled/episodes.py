@@ -19,7 +19,13 @@ from beacon_detect.analysis.compiled.check_ins import (
     mean_gap_rate,
     shortest_interval,
 )
-from beacon_detect.analysis.compiled.folding import core_interval, explained_interval, fold
+from beacon_detect.analysis.compiled.folding import (
+    core_interval,
+    divided,
+    explained_interval,
+    fold,
+    relative_half_width,
+)
 from beacon_detect.analysis.compiled.jit import jit
 from beacon_detect.analysis.compiled.regularity import (
     coherence,
@@ -34,6 +40,8 @@ from beacon_detect.analysis.compiled.trees import log_odds
 from beacon_detect.analysis.constants import (
     COVERAGE_INTERVALS,
     FEATURE_STEPS,
+    LONG_SILENCE,
+    LONG_SILENCE_INTERVALS,
     SHAPE_CHECK_INS,
     SHORTEST_EPISODE,
     SILENCE_INTERVALS,
@@ -62,6 +70,20 @@ def level_of(silence: int) -> int:
         if silence <= SILENCES_NS[level]:
             return level
     return NEVER
+
+
+@jit
+def ending_silence(interval: float) -> float:
+    """Return the seconds of silence that end an episode of this interval, before they are rounded up."""
+    relative = SILENCE_INTERVALS * interval
+    return min(relative, max(LONG_SILENCE, LONG_SILENCE_INTERVALS * interval))
+
+
+@jit
+def longest_interval(silence: float) -> float:
+    """Return the longest interval whose episodes a silence of so many seconds ends."""
+    intervals = SILENCE_INTERVALS if silence < LONG_SILENCE else LONG_SILENCE_INTERVALS
+    return silence / intervals
 
 
 @jit
@@ -208,7 +230,7 @@ def measure_run(
     gap += busy  # no interval can be shorter
     lowest, highest = EDGES[low] / rate + gap, EDGES[high] / rate + gap
     interval = core_interval(intervals, lowest, highest)
-    level = level_of(int(SILENCE_INTERVALS * interval * 1e9))
+    level = level_of(int(ending_silence(interval) * 1e9))
     if not forced and not (inner <= level < outer and interval >= shortest):
         return False
     w.row[:] = 0.0
@@ -222,6 +244,12 @@ def measure_run(
     measure_window(found, gap, rate, low, high, count, divergence, w)
     measure_regularity(intervals, interval, gap, (found - 1) * divergence, thresholds, w)
     newest = max(found - 1 - SHAPE_CHECK_INS, 0)
+    half_width = relative_half_width(lowest, highest, interval)
+    sleep, skipped = divided(
+        intervals[newest:], w.multiples[newest : found - 1], interval, half_width
+    )
+    if sleep > 0:
+        w.row[ROW.interval], w.row[ROW.missed] = sleep, skipped
     measure_shape(intervals[newest:], w.multiples[newest : found - 1], interval, gap, rate, w)
     round_off(w.features)
     w.row[ROW.log_odds] = log_odds(w.features, trees, w.reachable)
@@ -234,9 +262,9 @@ def may_be_episode(times: Integers, outer: int) -> bool:
     if len(times) < MIN_CHECK_INS:
         return False
     span = (times[-1] - times[0]) * 1e-9
-    longest_interval = SILENCES_NS[outer - 1] * 1e-9 / SILENCE_INTERVALS
+    longest = longest_interval(SILENCES_NS[outer - 1] * 1e-9)
     mean_gap = span / (len(times) - 1)
-    return bool(span >= SHORTEST_EPISODE and mean_gap <= THINNEST_EPISODE * longest_interval)
+    return bool(span >= SHORTEST_EPISODE and mean_gap <= THINNEST_EPISODE * longest)
 
 
 @jit

@@ -9,8 +9,12 @@ import numpy as np
 
 from beacon_detect.analysis.compiled.jit import jit, reorderable
 from beacon_detect.analysis.constants import (
+    DIVISOR_SHARE,
+    DIVISOR_TOLERANCE_LIMIT,
+    DIVISORS,
     FOLD_SLACK,
     FOLD_TOLERANCE_LIMIT,
+    LATE_INTERVALS,
     MAX_MULTIPLE,
     MIN_HALF_WIDTH,
 )
@@ -34,13 +38,19 @@ def core_interval(intervals: Floats, low: float, high: float) -> float:
 
 
 @jit
+def relative_half_width(low: float, high: float, interval: float) -> float:
+    """Return half the width of the window over the interval."""
+    return max((high - low) / (2 * interval), MIN_HALF_WIDTH)
+
+
+@jit
 def fold(intervals: Floats, low: float, high: float, interval: float, w: Workspace) -> int:
     """Fold intervals over missed check-ins; return how many are missed.
 
     ``w.multiples`` gets how many intervals each one spans, 0 where it is not
     explained, ``w.folded`` the folded interval.
     """
-    half_width = max((high - low) / (2 * interval), MIN_HALF_WIDTH)
+    half_width = relative_half_width(low, high, interval)
     missed = 0
     for i in range(len(intervals)):
         x = intervals[i]
@@ -66,3 +76,54 @@ def explained_interval(intervals: Floats, multiples: Integers, fallback: float) 
         seconds += intervals[i] * (multiples[i] > 0)
         sleeps += multiples[i]
     return seconds / sleeps if sleeps else fallback
+
+
+@jit
+def explained_by(
+    intervals: Floats, multiples: Integers, interval: float, divisor: int, half_width: float
+) -> tuple[bool, float, int]:
+    """Return (whether a fraction of the interval explains more, its mean in seconds, missed check-ins)."""
+    sleep = interval / divisor
+    asked, answered, chance, seconds, sleeps, count = 0, 0, 0.0, 0.0, 0, 0
+    for i in range(len(intervals)):
+        ratio = intervals[i] / sleep
+        nearest = max(np.floor(ratio + 0.5), 1.0)
+        tolerance = half_width * FOLD_SLACK * math.sqrt(nearest * divisor)
+        if tolerance >= DIVISOR_TOLERANCE_LIMIT or ratio > LATE_INTERVALS * divisor:
+            continue
+        near = abs(ratio - nearest) <= tolerance
+        if multiples[i] == 0:
+            asked += 1
+            answered += near
+            chance += 2 * tolerance
+        if near:
+            seconds += intervals[i]
+            sleeps += int(nearest)
+            count += 1
+    enough = answered >= max(2.0, DIVISOR_SHARE * len(intervals))
+    if not enough or 2 * answered <= asked + chance:
+        return False, 0.0, 0
+    return True, seconds / sleeps, sleeps - count
+
+
+@jit
+def divided(
+    intervals: Floats, multiples: Integers, interval: float, half_width: float
+) -> tuple[float, int]:
+    """Return (mean sleep, missed check-ins) of a fraction of the interval that explains more, or zeros.
+
+    The arguments are the newest check-ins of the episode.
+    """
+    unexplained = 0
+    for i in range(len(multiples)):
+        unexplained += multiples[i] == 0
+    found, missed = 0.0, 0
+    if unexplained < max(2.0, DIVISOR_SHARE * len(intervals)):
+        return found, missed
+    for divisor in DIVISORS:
+        if half_width * FOLD_SLACK * math.sqrt(divisor) >= DIVISOR_TOLERANCE_LIMIT:
+            break
+        better, sleep, lost = explained_by(intervals, multiples, interval, divisor, half_width)
+        if better:
+            found, missed = sleep, lost
+    return found, missed

@@ -14,7 +14,7 @@ denser than the beacon fills the valley.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +61,30 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Merits:
+    """How clear the choice of a collapse was: chance has many that are about as good.
+
+    Parameters
+    ----------
+    best, runner_up, uncollapsed
+        Merit of the best collapse, of the best one at another gap, and of none; nats.
+    collapses
+        How many gaps were worth a look.
+    """
+
+    best: float
+    runner_up: float
+    uncollapsed: float
+    collapses: int
+
+    def over(self, scale: float) -> Merits:
+        """Return the merits divided by a scale."""
+        return Merits(
+            self.best / scale, self.runner_up / scale, self.uncollapsed / scale, self.collapses
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class CheckIns:
     """The check-ins of one series.
 
@@ -77,6 +101,8 @@ class CheckIns:
         Seconds from start to start, or pauses and ``busy``.
     window
         The most concentrated interval window at this gap.
+    merits
+        This collapse among the others.
     """
 
     starts: Integers
@@ -84,6 +110,7 @@ class CheckIns:
     busy: float
     intervals: Floats
     window: Window
+    merits: Merits
 
     @property
     def dead_time(self) -> float:
@@ -211,21 +238,36 @@ def find_check_ins(times: Integers) -> CheckIns | None:
     if len(times) < MIN_CHECK_INS:
         return None
     rate, shortest = mean_gap_rate(times), shortest_interval(times)
-    best, best_merit = None, -1.0
+    best, merits = None, Merits(-1.0, 0.0, 0.0, 0)
     for gap in collapse_gaps(times, rate):
         starts, ends = starts_at(times, gap), ends_at(times, gap)
         if len(starts) < MIN_CHECK_INS:
             break
+        merits = replace(merits, collapses=merits.collapses + 1)
         # Without a collapse a check-in has one event: its start is its end.
         for before in (starts, ends) if gap > 0 else (starts,):
             pauses = np.multiply(starts[1:] - before[:-1], 1e-9, dtype=np.float64)
-            excess: Floats = pauses - gap
-            window = densest_window(excess, rate)
-            evidence = len(excess) * window.divergence
-            merit = evidence * (CORE_FLOOR + explained_share(excess, rate, window))
+            window = densest_window(pauses - gap, rate)
+            found = weigh_collapse(pauses - gap, rate, window)
             if window.high + gap < shortest:
-                merit *= RAPID_PENALTY
-            if merit > best_merit * CLEARLY_MORE:
+                found *= RAPID_PENALTY
+            if gap == 0:
+                merits = replace(merits, uncollapsed=found)
+            if best is not None and best.gap != gap:
+                loser = min(found, merits.best)
+                merits = replace(merits, runner_up=max(merits.runner_up, loser))
+            if found > merits.best * CLEARLY_MORE:
+                merits = replace(merits, best=found)
                 busy = 0.0 if before is starts else float(np.median((ends - starts) * 1e-9))
-                best, best_merit = CheckIns(starts, gap, busy, pauses + busy, window), merit
-    return best
+                best = CheckIns(starts, gap, busy, pauses + busy, window, merits)
+    if best is None:
+        return None
+    # A rhythm looked at last is no worse for it once nothing else was better.
+    rapid = best.window.high + best.gap < shortest
+    return replace(best, merits=merits.over(RAPID_PENALTY if rapid else 1.0))
+
+
+def weigh_collapse(excess: Floats, rate: float, window: Window) -> float:
+    """Return what collapses are compared by: the evidence of the window times what it explains, nats."""
+    evidence = len(excess) * window.divergence
+    return evidence * (CORE_FLOOR + explained_share(excess, rate, window))

@@ -3,7 +3,7 @@
 A run of events is an episode when its own interval agrees: no silence inside is
 long for that interval, and the silences at both ends are.  So neither the place
 of an episode in the window nor what happens before or after it can change its
-score.  Limit: silences are compared in steps of four (``SILENCES``), so the same
+score.  Limit: silences are compared in steps of two (``SILENCES``), so the same
 silence may end a 29 s beacon and not a 31 s one.
 """
 
@@ -18,6 +18,9 @@ import numpy as np
 
 from beacon_detect.analysis.constants import (
     FEATURE_STEPS,
+    LONG_SILENCE,
+    LONG_SILENCE_INTERVALS,
+    MERIT_FLOOR,
     SHAPE_CHECK_INS,
     SHORTEST_EPISODE,
     SILENCE_INTERVALS,
@@ -33,7 +36,7 @@ from beacon_detect.analysis.reference.check_ins import (
     mean_gap_rate,
     shortest_interval,
 )
-from beacon_detect.analysis.reference.folding import Folded, fold
+from beacon_detect.analysis.reference.folding import Folded, divided, fold
 from beacon_detect.analysis.reference.regularity import (
     coherence,
     confidence,
@@ -81,6 +84,18 @@ def level_of(silence: int) -> int:
     return int(np.searchsorted(SILENCES_NS, silence))
 
 
+def ending_silence(interval: float) -> float:
+    """Return the seconds of silence that end an episode of this interval, before they are rounded up."""
+    relative = SILENCE_INTERVALS * interval
+    return min(relative, max(LONG_SILENCE, LONG_SILENCE_INTERVALS * interval))
+
+
+def longest_interval(silence: float) -> float:
+    """Return the longest interval whose episodes a silence of so many seconds ends."""
+    intervals = SILENCE_INTERVALS if silence < LONG_SILENCE else LONG_SILENCE_INTERVALS
+    return silence / intervals
+
+
 def runs(times: Integers) -> Iterator[tuple[Run, int]]:
     """Yield every distinct run at every level of silence, with the level of its longest gap."""
     pending = [Run(0, len(times), NEVER + 1)] if len(times) >= MIN_CHECK_INS else []
@@ -102,8 +117,8 @@ def may_be_episode(times: Integers, outer: int) -> bool:
     if len(times) < MIN_CHECK_INS:
         return False
     span = float(times[-1] - times[0]) * 1e-9
-    longest_interval = float(SILENCES_NS[outer - 1]) * 1e-9 / SILENCE_INTERVALS
-    thin = span / (len(times) - 1) > THINNEST_EPISODE * longest_interval
+    longest = longest_interval(float(SILENCES_NS[outer - 1]) * 1e-9)
+    thin = span / (len(times) - 1) > THINNEST_EPISODE * longest
     return span >= SHORTEST_EPISODE and not thin
 
 
@@ -126,7 +141,7 @@ def measure_run(
     if found is None:
         return None
     folded = fold(found)
-    level = level_of(int(SILENCE_INTERVALS * folded.interval * 1e9))
+    level = level_of(int(ending_silence(folded.interval) * 1e9))
     if levels is not None and (level not in levels or folded.interval < shortest_interval(times)):
         return None
     episode = Episode(np.zeros(len(ROW_FIELDS)), np.zeros(len(FEATURES)))
@@ -149,6 +164,16 @@ def measure_check_ins(episode: Episode, times: Integers, found: CheckIns, folded
     episode.row[ROW.connections_per_check_in] = connections
     episode.features[FEATURE.burst_size] = math.log2(connections)
     episode.features[FEATURE.burst_shape] = shape.burst_shape(np.diff(firsts, append=len(times)))
+    merits = found.merits
+    episode.features[FEATURE.collapses] = merits.collapses
+    episode.features[FEATURE.runner_up] = merit_ratio(merits.runner_up, merits.best)
+    episode.features[FEATURE.uncollapsed] = merit_ratio(merits.uncollapsed, merits.best)
+    episode.features[FEATURE.raw_merit] = math.log1p(merits.uncollapsed)
+
+
+def merit_ratio(other: float, best: float) -> float:
+    """Return log2 of one merit over another, 0 where neither is any."""
+    return math.log2((other + MERIT_FLOOR) / (best + MERIT_FLOOR))
 
 
 def measure_window(episode: Episode, found: CheckIns) -> None:
@@ -184,6 +209,8 @@ def measure_regularity(
         spread.deviation, spread.interval, settings.jitter_threshold
     )
     row[ROW.interval] = folded.explained_interval or spread.interval
+    if fraction := divided(folded):
+        row[ROW.interval], row[ROW.missed] = fraction
     row[ROW.jitter] = spread.jitter
     row[ROW.cv] = spread.cv
     row[ROW.dominant_period] = line.period

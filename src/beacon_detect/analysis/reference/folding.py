@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.analysis.constants import (
+    DIVISOR_SHARE,
+    DIVISOR_TOLERANCE_LIMIT,
+    DIVISORS,
     FOLD_SLACK,
     FOLD_TOLERANCE_LIMIT,
+    LATE_INTERVALS,
     MAX_MULTIPLE,
     MIN_HALF_WIDTH,
+    SHAPE_CHECK_INS,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +38,8 @@ class Folded:
     ----------
     interval
         Seconds: mean of the intervals in the window.
+    half_width
+        Half the width of the window over the interval.
     multiples
         How many sleeps each interval spans; 0 where it is neither in the window
         nor near one of its multiples.
@@ -41,6 +48,7 @@ class Folded:
     """
 
     interval: float
+    half_width: float
     multiples: Integers
     original: Floats
     intervals: Floats
@@ -80,4 +88,29 @@ def fold(check_ins: CheckIns) -> Folded:
     multiples = np.where(core, 1, np.where(near & (nearest >= 2), nearest, 0))
     sleeps = np.maximum(multiples, 1)
     folded = interval + (x - sleeps * interval) / np.sqrt(sleeps)
-    return Folded(interval, multiples, x, folded)
+    return Folded(interval, half_width, multiples, x, folded)
+
+
+def divided(folded: Folded) -> tuple[float, int] | None:
+    """Return (mean sleep in seconds, missed check-ins) where a fraction of the interval explains more.
+
+    The usual interval of an implant that is seen by day only may be several of
+    its sleeps; what gives the sleep away are intervals between the multiples of
+    the usual one, near multiples of a fraction of it.
+    """
+    x, unexplained = folded.original[-SHAPE_CHECK_INS:], folded.multiples[-SHAPE_CHECK_INS:] == 0
+    found = None
+    for divisor in DIVISORS:
+        ratio = x / (folded.interval / divisor)
+        nearest = np.maximum(np.floor(ratio + 0.5), 1.0)
+        tolerance = folded.half_width * FOLD_SLACK * np.sqrt(nearest * divisor)
+        telling = (tolerance < DIVISOR_TOLERANCE_LIMIT) & (ratio <= LATE_INTERVALS * divisor)
+        near = telling & (np.abs(ratio - nearest) <= tolerance)
+        asked, answered = int((telling & unexplained).sum()), int((near & unexplained).sum())
+        if answered < max(2.0, DIVISOR_SHARE * len(x)):
+            continue
+        chance = 2 * float(tolerance[telling & unexplained].sum())
+        if 2 * answered > asked + chance:
+            sleeps = int(nearest[near].sum())
+            found = float(x[near].sum()) / sleeps, sleeps - int(near.sum())
+    return found
