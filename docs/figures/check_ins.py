@@ -196,6 +196,4 @@ def _legend(picture: Picture) -> None:
     picture.ticks([x + 350], y + 3, 13, 2.4, "rest")
     picture.text(x + 358, y + 13, "unexplained", "small")
     picture.rect(x + 464, y + 7, 22, 3, "ink")
-    picture.text(x + 492, y + 13, "best episode", "small")
-    picture.rect(x + 604, y + 7, 22, 3, "rest")
-    picture.text(x + 632, y + 13, "other episode", "small")
+    picture.text(x + 492, y + 13, "episode", "small")
