@@ -39,7 +39,7 @@ GROUPS: dict[str, str] = {
     "counts": "how evenly check-ins fill the time",
     "local": "how alike neighbouring intervals are",
     "spectrum": "how well check-ins follow one period",
-    "bursts": "the connections of a check-in",
+    "bursts": "how clearly connections form check-ins",
     "day": "the hours of the day that are active",
 }
 """The groups of features, in words for people."""
