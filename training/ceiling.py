@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_CHECK_INS = 1_100
 """More change nothing but the evidence, which the trees no longer tell apart."""
+STEPS = 1e9
+"""A height is rounded down to a billionth."""
 HOUR = 3_600.0
 INTERVALS = (0.7, 7.3, 60.0, 600.0, *(hours * HOUR for hours in (1, 2, 3, 4, 6, 8, 12, 16, 18, 24)))
 """Seconds; the longer ones differ in the hours of the day they are seen in."""
@@ -37,5 +39,7 @@ def ceiling(trees: Forest) -> list[list[float]]:
         lowest = np.minimum(lowest, rows[:, ROW.log_odds])
     # No perfect beacon may lie below the ceiling, so each height is the lowest from there on.
     heights = np.minimum.accumulate(lowest[::-1])[::-1]
+    # Sums in another order end a little lower, and all must reach it.
+    heights = np.floor(heights * STEPS) / STEPS
     steps = np.flatnonzero(np.diff(heights, prepend=-np.inf) > 0)
     return [[int(counts[i]), float(heights[i])] for i in steps]

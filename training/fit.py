@@ -102,7 +102,7 @@ def to_document(
                 "threshold": trees.threshold[root:end].tolist(),
                 "left": np.where(leaf, 0, trees.left[root:end] - root).tolist(),
                 "right": np.where(leaf, 0, trees.right[root:end] - root).tolist(),
-                "value": [float(f"{x:.6g}") for x in trees.value[root:end]],
+                "value": trees.value[root:end].tolist(),
             }
         )
     return {

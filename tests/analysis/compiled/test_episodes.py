@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
-from beacon_detect.analysis.compiled.episodes import level_of, longest_gap, may_be_episode
+from beacon_detect.analysis.compiled.episodes import (
+    NEVER,
+    is_thin,
+    level_of,
+    longest_gap,
+    may_hold_episodes,
+    parts_are_thin,
+    shortest_row,
+)
 from beacon_detect.analysis.reference.episodes import level_of as plain_level_of
 
 SECOND = 1_000_000_000
@@ -23,7 +33,19 @@ def test_a_silence_exactly_at_a_level_is_not_cut_for_ever() -> None:
 def test_short_and_thin_runs_are_passed_over() -> None:
     steady = np.arange(20) * SECOND
 
-    assert may_be_episode(steady, 1)
-    assert not may_be_episode(steady[:5], 1)
-    assert not may_be_episode(steady // 10, 1)
-    assert not may_be_episode(steady * 25, 1)
+    assert may_hold_episodes(steady)
+    assert not may_hold_episodes(steady[:5])
+    assert not may_hold_episodes(steady // 10)
+    assert not is_thin(steady, 1)
+    assert is_thin(steady * 25, 1)
+    assert not is_thin(steady * 25, NEVER + 1)
+
+
+@given(st.lists(st.integers(1, 2_000), min_size=6, max_size=80), st.integers(1, 8))
+def test_a_run_whose_parts_are_thin_holds_no_episode(gaps: list[int], level: int) -> None:
+    times = np.cumsum([0, *gaps]) * SECOND
+    parts = [times[i:j] for i in range(len(times)) for j in range(i + 6, len(times) + 1)]
+
+    assert shortest_row(times) == min(part[5] - part[0] for part in parts)
+    if parts_are_thin(times, level):
+        assert all(is_thin(part, below) for part in parts for below in range(1, level + 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beacon_detect.analysis.model import load_model
@@ -60,6 +60,33 @@ def test_an_hour_of_silence_is_an_outage_and_a_day_of_it_an_end() -> None:
     found = episodes(minutes * 60 * SECOND, Settings(), load_model().forest)
 
     assert sorted(episode.row[ROW.check_ins] for episode in found) == [60, 120]
+
+
+# A beacon, a silence that ends it, and sparse activity of any pace: thin together, not apart.
+@given(
+    st.floats(5, 3_000),
+    st.floats(0, 0.4),
+    st.integers(12, 60),
+    st.floats(0.1, 1e4),
+    st.integers(1, 60),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_follows_the_end_of_an_episode_never_hides_it(
+    interval: float, jitter: float, count: int, pace: float, later: int
+) -> None:
+    rng = np.random.default_rng(count)
+    beacon = np.cumsum(interval * rng.uniform(1 - jitter, 1 + jitter, count))
+    silence = 2.01 * ending_silence(1.5 * interval)
+    after = beacon[-1] + silence + np.cumsum(rng.exponential(pace, later))
+    alone, followed = (
+        max(
+            found.row[ROW.log_odds]
+            for found in episodes((seconds * 1e9).astype(np.int64), Settings(), load_model().forest)
+        )
+        for seconds in (beacon, np.concatenate((beacon, after)))
+    )
+
+    assert beacon[-1] - beacon[0] < 10 or followed >= alone
 
 
 def test_a_series_without_an_episode_is_measured_whole() -> None:

@@ -47,6 +47,33 @@ def test_several_sleeps_of_an_implant_seen_by_day_are_told_from_one(hours: float
     assert fraction[1] > folded.missed
 
 
+def fraction_of(intervals: list[float], seed: int = 1) -> tuple[float, int] | None:
+    """Return what the intervals are divided into, with half a per cent of noise."""
+    rng = np.random.default_rng(seed)
+    seconds = np.cumsum(np.array([0.0, *intervals]) * rng.uniform(0.995, 1.005, len(intervals) + 1))
+    found = find_check_ins((seconds * 1e9).astype(np.int64))
+    assert found is not None
+    return divided(fold(found))
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_the_longest_sleep_that_explains_them_is_told(times: int) -> None:
+    rng = np.random.default_rng(times)
+    intervals = rng.choice([600.0, 600.0 * times, 600.0 * (times + 1)], 600, p=[0.15, 0.55, 0.3])
+    fraction = fraction_of(intervals.tolist())
+
+    assert fraction is not None
+    assert fraction[0] == pytest.approx(600, rel=0.02)
+    assert fraction[1] == pytest.approx(intervals.sum() / 600 - 600, abs=2)
+
+
+@pytest.mark.parametrize("other", [80.0, 90.0, 100.0, 150.0])
+def test_two_sleeps_are_not_divided_into_what_they_share(other: float) -> None:
+    rng = np.random.default_rng(3)
+
+    assert fraction_of(rng.choice([60.0, other], 60, p=[0.7, 0.3]).tolist()) is None
+
+
 @given(st.sets(st.integers(1, 98), max_size=40), st.floats(0, 0.3))
 def test_a_beacon_that_is_seen_at_each_sleep_is_never_divided(
     missing: set[int], jitter: float

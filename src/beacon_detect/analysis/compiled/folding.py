@@ -84,7 +84,7 @@ def explained_by(
 ) -> tuple[bool, float, int]:
     """Return (whether a fraction of the interval explains more, its mean in seconds, missed check-ins)."""
     sleep = interval / divisor
-    asked, answered, chance, seconds, sleeps, count = 0, 0, 0.0, 0.0, 0, 0
+    asked, answered, chance, seconds, sleeps, count, singles = 0, 0, 0.0, 0.0, 0, 0, 0
     for i in range(len(intervals)):
         ratio = intervals[i] / sleep
         nearest = max(np.floor(ratio + 0.5), 1.0)
@@ -100,7 +100,9 @@ def explained_by(
             seconds += intervals[i]
             sleeps += int(nearest)
             count += 1
-    enough = answered >= max(2.0, DIVISOR_SHARE * len(intervals))
+            singles += nearest == 1
+    # Two sleeps in turn have a common fraction, too, but nobody ever sleeps as short as that.
+    enough = answered >= max(2.0, DIVISOR_SHARE * len(intervals)) and singles >= 2
     if not enough or 2 * answered <= asked + chance:
         return False, 0.0, 0
     return True, seconds / sleeps, sleeps - count
@@ -110,20 +112,16 @@ def explained_by(
 def divided(
     intervals: Floats, multiples: Integers, interval: float, half_width: float
 ) -> tuple[float, int]:
-    """Return (mean sleep, missed check-ins) of a fraction of the interval that explains more, or zeros.
-
-    The arguments are the newest check-ins of the episode.
-    """
+    """Return (mean sleep, missed check-ins) of a fraction of the interval that explains more, or zeros."""
     unexplained = 0
     for i in range(len(multiples)):
         unexplained += multiples[i] == 0
-    found, missed = 0.0, 0
     if unexplained < max(2.0, DIVISOR_SHARE * len(intervals)):
-        return found, missed
+        return 0.0, 0
     for divisor in DIVISORS:
         if half_width * FOLD_SLACK * math.sqrt(divisor) >= DIVISOR_TOLERANCE_LIMIT:
             break
-        better, sleep, lost = explained_by(intervals, multiples, interval, divisor, half_width)
+        better, sleep, missed = explained_by(intervals, multiples, interval, divisor, half_width)
         if better:
-            found, missed = sleep, lost
-    return found, missed
+            return sleep, missed
+    return 0.0, 0

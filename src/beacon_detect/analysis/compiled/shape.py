@@ -146,11 +146,11 @@ def fill_logs(
 
     Intervals beyond a factor of eight get ``BEYOND``.
     """
-    total = len(intervals)
+    total, widest = len(intervals), 8 * (1 - ROUNDING)
     for i in range(total):
         x = intervals[i]
         relative[i] = max((x - gap) / interval, 1e-4)
-        inside = (x > interval / 8) & (x < interval * 8)
+        inside = (x > interval / widest) & (x < interval * widest)
         logs[i] = natural_log(relative[i]) if inside else BEYOND
     return moran(relative[:total], logs[:total])
 
@@ -337,7 +337,7 @@ def burst_shape(firsts: Integers, found: int, events: int) -> float:
 @jit
 def halves(elapsed: Floats) -> float:
     """Return the imbalance of check-ins between the two halves of their span, in log2."""
-    middle = elapsed[-1] / 2
+    middle = elapsed[-1] / 2 * (1 - ROUNDING)
     before = 1
     for i in range(len(elapsed)):
         before += elapsed[i] < middle

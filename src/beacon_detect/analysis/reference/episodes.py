@@ -97,29 +97,38 @@ def longest_interval(silence: float) -> float:
 
 
 def runs(times: Integers) -> Iterator[tuple[Run, int]]:
-    """Yield every distinct run at every level of silence, with the level of its longest gap."""
+    """Yield every distinct run at every level of silence, but thin ones, with the level of its longest gap."""
     pending = [Run(0, len(times), NEVER + 1)] if len(times) >= MIN_CHECK_INS else []
     while pending:
         run = pending.pop()
         gaps = np.diff(times[run.first : run.last])
         inner = level_of(int(gaps.max()))
-        yield run, inner
+        if not is_thin(times[run.first : run.last], run.outer):
+            yield run, inner
         if inner > 0:
             cuts = run.first + 1 + np.flatnonzero(gaps > SILENCES_NS[inner - 1])
             bounds = [run.first, *cuts.tolist(), run.last]
             for first, last in pairwise(bounds):
-                if may_be_episode(times[first:last], inner):
+                if may_hold_episodes(times[first:last]):
                     pending.append(Run(first, last, inner))
 
 
-def may_be_episode(times: Integers, outer: int) -> bool:
-    """Tell cheaply whether a run that joins its neighbours at level ``outer`` is worth a look."""
+def may_hold_episodes(times: Integers) -> bool:
+    """Tell whether a run is long enough to be an episode or to hold one."""
     if len(times) < MIN_CHECK_INS:
         return False
-    span = float(times[-1] - times[0]) * 1e-9
-    longest = longest_interval(float(SILENCES_NS[outer - 1]) * 1e-9)
-    thin = span / (len(times) - 1) > THINNEST_EPISODE * longest
-    return span >= SHORTEST_EPISODE and not thin
+    return float(times[-1] - times[0]) * 1e-9 >= SHORTEST_EPISODE
+
+
+def is_thin(times: Integers, outer: int) -> bool:
+    """Tell cheaply that a run that joins its neighbours at level ``outer`` is no episode itself.
+
+    Its parts may be: a beacon and what follows it are thin together.
+    """
+    if outer > NEVER:
+        return False
+    mean_gap = float(times[-1] - times[0]) * 1e-9 / (len(times) - 1)
+    return mean_gap > THINNEST_EPISODE * longest_interval(float(SILENCES_NS[outer - 1]) * 1e-9)
 
 
 def measure_run(
@@ -209,7 +218,8 @@ def measure_regularity(
         spread.deviation, spread.interval, settings.jitter_threshold
     )
     row[ROW.interval] = folded.explained_interval or spread.interval
-    if fraction := divided(folded):
+    # Chance has fractions, too, and nobody asks for its sleep.
+    if trust > 0 and (fraction := divided(folded)):
         row[ROW.interval], row[ROW.missed] = fraction
     row[ROW.jitter] = spread.jitter
     row[ROW.cv] = spread.cv

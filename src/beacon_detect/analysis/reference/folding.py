@@ -22,7 +22,6 @@ from beacon_detect.analysis.constants import (
     LATE_INTERVALS,
     MAX_MULTIPLE,
     MIN_HALF_WIDTH,
-    SHAPE_CHECK_INS,
 )
 
 if TYPE_CHECKING:
@@ -95,11 +94,11 @@ def divided(folded: Folded) -> tuple[float, int] | None:
     """Return (mean sleep in seconds, missed check-ins) where a fraction of the interval explains more.
 
     The usual interval of an implant that is seen by day only may be several of
-    its sleeps; what gives the sleep away are intervals between the multiples of
-    the usual one, near multiples of a fraction of it.
+    its sleeps; what gives the sleep away are single sleeps and intervals between the
+    multiples of the usual one.  Two sleeps in turn have a common fraction, too, but
+    nobody ever sleeps as short as that.
     """
-    x, unexplained = folded.original[-SHAPE_CHECK_INS:], folded.multiples[-SHAPE_CHECK_INS:] == 0
-    found = None
+    x, unexplained = folded.original, folded.multiples == 0
     for divisor in DIVISORS:
         ratio = x / (folded.interval / divisor)
         nearest = np.maximum(np.floor(ratio + 0.5), 1.0)
@@ -107,10 +106,10 @@ def divided(folded: Folded) -> tuple[float, int] | None:
         telling = (tolerance < DIVISOR_TOLERANCE_LIMIT) & (ratio <= LATE_INTERVALS * divisor)
         near = telling & (np.abs(ratio - nearest) <= tolerance)
         asked, answered = int((telling & unexplained).sum()), int((near & unexplained).sum())
-        if answered < max(2.0, DIVISOR_SHARE * len(x)):
+        if answered < max(2.0, DIVISOR_SHARE * len(x)) or (near & (nearest == 1)).sum() < 2:
             continue
         chance = 2 * float(tolerance[telling & unexplained].sum())
         if 2 * answered > asked + chance:
             sleeps = int(nearest[near].sum())
-            found = float(x[near].sum()) / sleeps, sleeps - int(near.sum())
-    return found
+            return float(x[near].sum()) / sleeps, sleeps - int(near.sum())
+    return None

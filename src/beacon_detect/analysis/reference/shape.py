@@ -109,7 +109,8 @@ def folded_cv(intervals: Floats, interval: float, gap: float) -> float:
 
 def logs(intervals: Floats, interval: float, gap: float) -> tuple[Floats, float]:
     """Return the log of each interval beyond the dead time, NaN beyond a factor of 8, and Moran's spread."""
-    inside = (intervals > interval / 8) & (intervals < interval * 8)
+    widest = 8 * (1 - ROUNDING)
+    inside = (intervals > interval / widest) & (intervals < interval * widest)
     relative = np.maximum((intervals - gap) / interval, 1e-4)
     values = np.where(inside, np.log(relative), np.nan)
     if inside.sum() <= 2:
@@ -211,7 +212,8 @@ def burst_shape(sizes: Integers) -> float:
 
 def halves(intervals: Floats) -> float:
     """Return the imbalance of check-ins between the two halves of their span, in log2."""
-    before = 1 + int((np.cumsum(intervals) < intervals.sum() / 2).sum())
+    half = intervals.sum() / 2 * (1 - ROUNDING)
+    before = 1 + int((np.cumsum(intervals) < half).sum())
     after = len(intervals) + 1 - before
     return abs(math.log2((before + 0.5) / (after + 0.5)))
 
