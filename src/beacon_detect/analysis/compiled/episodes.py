@@ -285,7 +285,7 @@ def shortest_row(times: Integers) -> int:
     shortest = times[-1] - times[0]
     for i in range(ROW_GAPS, len(times)):
         shortest = min(shortest, times[i] - times[i - ROW_GAPS])
-    return shortest
+    return int(shortest)
 
 
 @jit
