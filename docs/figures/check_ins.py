@@ -183,8 +183,7 @@ def _draw_row(picture: Picture, row: Traffic, top: float) -> None:
         for second in reading.missed:
             picture.ring(across(second), y + _TICK / 2, "beacon ring")
         width = across(reading.last) - across(reading.first)
-        kind = "ink" if reading is leading else "rest"
-        picture.rect(across(reading.first), y + _TICK + 4, width, 3, kind)
+        picture.rect(across(reading.first), y + _TICK + 4, width, 3, "ink")
 
 
 def _legend(picture: Picture) -> None:

@@ -14,7 +14,7 @@ denser than the beacon fills the valley.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -238,33 +238,35 @@ def find_check_ins(times: Integers) -> CheckIns | None:
     if len(times) < MIN_CHECK_INS:
         return None
     rate, shortest = mean_gap_rate(times), shortest_interval(times)
-    best, merits = None, Merits(-1.0, 0.0, 0.0, 0)
+    chosen, best = None, -1.0
+    weighed: list[tuple[float, float]] = []
     for gap in collapse_gaps(times, rate):
         starts, ends = starts_at(times, gap), ends_at(times, gap)
         if len(starts) < MIN_CHECK_INS:
             break
-        merits = replace(merits, collapses=merits.collapses + 1)
         # Without a collapse a check-in has one event: its start is its end.
         for before in (starts, ends) if gap > 0 else (starts,):
             pauses = np.multiply(starts[1:] - before[:-1], 1e-9, dtype=np.float64)
             window = densest_window(pauses - gap, rate)
-            found = weigh_collapse(pauses - gap, rate, window)
+            merit = weigh_collapse(pauses - gap, rate, window)
             if window.high + gap < shortest:
-                found *= RAPID_PENALTY
-            if gap == 0:
-                merits = replace(merits, uncollapsed=found)
-            if best is not None and best.gap != gap:
-                loser = min(found, merits.best)
-                merits = replace(merits, runner_up=max(merits.runner_up, loser))
-            if found > merits.best * CLEARLY_MORE:
-                merits = replace(merits, best=found)
+                merit *= RAPID_PENALTY
+            weighed.append((gap, merit))
+            if merit > best * CLEARLY_MORE:
                 busy = 0.0 if before is starts else float(np.median((ends - starts) * 1e-9))
-                best = CheckIns(starts, gap, busy, pauses + busy, window, merits)
-    if best is None:
+                chosen, best = (starts, gap, busy, pauses + busy, window), merit
+    if chosen is None:
         return None
+    _, gap, _, _, window = chosen
+    merits = Merits(
+        best=best,
+        runner_up=max((merit for other, merit in weighed if other != gap), default=0.0),
+        uncollapsed=weighed[0][1],
+        collapses=len({other for other, _ in weighed}),
+    )
     # A rhythm looked at last is no worse for it once nothing else was better.
-    rapid = best.window.high + best.gap < shortest
-    return replace(best, merits=merits.over(RAPID_PENALTY if rapid else 1.0))
+    rapid = window.high + gap < shortest
+    return CheckIns(*chosen, merits.over(RAPID_PENALTY if rapid else 1.0))
 
 
 def weigh_collapse(excess: Floats, rate: float, window: Window) -> float:
