@@ -1,7 +1,7 @@
 """``python -m training.fit``: draw the worlds, fit the trees, set the scores, write the model file.
 
 The trees are fitted on the training and development worlds, on traffic more even
-than chance and on perfect beacons, twice: the first forest chooses, in every
+than chance, on young implants and on perfect beacons, twice: the first forest chooses, in every
 series, the episode that looks most like a beacon, and the second learns from
 those.  The score map is read off series that no tree was fitted on.  The result is the same bit for bit on one machine and one version of
 NumPy and scikit-learn.  Limit: real traffic has no part in the fit.
@@ -32,12 +32,14 @@ from training.ceiling import ceiling
 if TYPE_CHECKING:
     from beacon_detect.analysis.forest import Forest
 
-VERSION = "3"
+VERSION = "4"
 ROUNDS = 2
 FOLDS = 4
 MODEL_PATH = Path(__file__).parents[1] / "src/beacon_detect/analysis/model" / MODEL_FILE
 WORLDS = (worlds.TRAINING, worlds.DEVELOPMENT, worlds.EVEN)
 CLOCKS = 3_000
+EARLY = 4_000
+"""Young implants."""
 CLOCK_WEIGHT = 5.0
 """Perfect beacons and what each counts: without them the trees are surer of a little jitter, and
 the ceiling would be so low that most beacons stood at it."""
@@ -135,7 +137,7 @@ def fit(scale: float) -> dict[str, Any]:
         Factor on the size of the worlds; 1 for the shipped model.
     """
     drawn = [worlds.make(plan, scale) for plan in WORLDS]
-    drawn.append(worlds.clocks(int(CLOCKS * scale)))
+    drawn += [worlds.clocks(int(CLOCKS * scale)), worlds.early(int(EARLY * scale))]
     label = np.concatenate([world.label for world in drawn])
     family = np.concatenate([world.family for world in drawn])
     weight = np.where(family == worlds.CLOCK, CLOCK_WEIGHT, 1.0)

@@ -52,9 +52,12 @@ def task(rng: Generator, times: Times, interval: float) -> Times:
     return np.sort(np.concatenate((times, *extra)))
 
 
-def command(rng: Generator, times: Times) -> Times:
-    """Let an operator give commands: the implant works, answers, and only then sleeps again."""
-    given = rng.random(len(times)) < rng.uniform(0.05, 0.4)
+def command(rng: Generator, times: Times, most: float = 0.4) -> Times:
+    """Let an operator give commands: the implant works, answers, and only then sleeps again.
+
+    A twentieth of the check-ins at least and the share ``most`` at most bring one.
+    """
+    given = rng.random(len(times)) < rng.uniform(0.05, most)
     usual = np.exp(rng.uniform(np.log(0.5), np.log(60)))
     work = np.where(given, usual * rng.lognormal(0, 0.8, len(times)), 0.0)
     starts = times + np.cumsum(work) - work

@@ -30,6 +30,12 @@ SERVICE: Final = 2
 MONTH: Final = 30 * 86_400.0
 CLOCK: Final = "clock"
 CLOCK_SEED: Final = 505
+EARLY_SEED: Final = 707
+EARLY_CHECK_INS: Final = 30
+EARLY_COMMANDS: Final = 0.7
+"""The most that a young implant has checked in, and the largest share of its check-ins that bring work."""
+NETWORK_DELAY: Final = 0.02
+"""Mean seconds that the network adds to a sleep."""
 FEWEST_SLEEPS: Final = MIN_CHECK_INS - 1
 EXACT: Final = 0.06
 """Share of beacons without any jitter; without them the trees learn that perfection is not a beacon's."""
@@ -175,7 +181,7 @@ def draw_beacon(
     if changed:
         sleeps[int(count * rng.uniform(0.2, 0.8)) :] *= log_uniform(rng, 0.1, 10)
     usual = float(np.median(sleeps))
-    delay = 0.0 if rng.random() < 2 * EXACT else 0.02
+    delay = 0.0 if rng.random() < 2 * EXACT else NETWORK_DELAY
     times = np.concatenate(([0.0], np.cumsum(sleeps + rng.exponential(delay, count))))
     times, busy, impaired = (times, 0.0, "") if clean else impair(rng, times, interval)
     usual += busy
@@ -258,6 +264,28 @@ def clocks(count: int) -> World:
         times = np.arange(check_ins) * interval
         drawn.append(Drawn(times, BEACON, CLOCK, 0.0, interval, check_ins))
     return assemble(drawn, CLOCK_SEED)
+
+
+def early(count: int) -> World:
+    """Draw implants soon after they came: few check-ins, nothing lost, and every second one is put to work.
+
+    Beside impaired ones of all lengths they are rare, and they are what has to be found first.
+    """
+    pool = beacons.TRAINING + beacons.DEVELOPMENT
+    drawn: list[Drawn] = []
+    for number in range(count):
+        rng = np.random.default_rng((EARLY_SEED, number))
+        model = pool[int(rng.integers(len(pool)))]
+        interval, jitter = log_uniform(rng, 1, 86_400), draw_jitter(rng)
+        sleeps = int(log_uniform(rng, FEWEST_SLEEPS, EARLY_CHECK_INS))
+        slept = model(rng, interval, jitter, sleeps)
+        delays = rng.exponential(NETWORK_DELAY, sleeps)
+        times, impaired = np.concatenate(([0.0], np.cumsum(slept + delays))), ""
+        if number % 2:
+            times, impaired = impairments.command(rng, times, EARLY_COMMANDS), "commands"
+        usual = float(np.median(slept))
+        drawn.append(Drawn(times, BEACON, model.__name__, jitter, usual, sleeps + 1, impaired))
+    return assemble(drawn, EARLY_SEED)
 
 
 def draw_one(rng: Generator, plan: Plan, label: int) -> Drawn:

@@ -14,7 +14,6 @@ import numpy as np
 from docs.figures.svg import WIDTH, Picture, scale
 
 from beacon_detect.analysis import Settings, list_episodes, severity
-from beacon_detect.analysis.reference.check_ins import find_check_ins
 from beacon_detect.analysis.reference.folding import fold
 from training import beacons, chance, impairments
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from beacon_detect.analysis.arrays import Floats, Integers
+    from beacon_detect.analysis.reference.check_ins import CheckIns
 
 NAME = "check-ins.svg"
 HOUR = 3_600.0
@@ -111,21 +111,19 @@ def _office(rng: Generator) -> Floats:
 def readings(seconds: Floats) -> list[Reading]:
     """Return what the method sees in each episode, the leading one first."""
     times = np.rint(seconds * 1e9).astype(np.int64)
-    episodes = list_episodes(times, Settings())
+    episodes, check_ins = list_episodes(times, Settings())
     return [
         _reading(
             times[episodes.first_event[i] : episodes.last_event[i] + 1],
+            found,
             float(episodes.score[i]),
             float(episodes.interval[i]),
         )
-        for i in range(len(episodes))
+        for i, found in enumerate(check_ins)
     ]
 
 
-def _reading(times: Integers, score: float, interval: float) -> Reading:
-    found = find_check_ins(times)
-    if found is None:
-        raise ValueError("an episode without check-ins: the events must ascend")
+def _reading(times: Integers, found: CheckIns, score: float, interval: float) -> Reading:
     starts = np.asarray(found.starts * 1e-9, np.float64)
     multiples = fold(found).multiples
     fits = np.concatenate((multiples[:1], multiples)) > 0

@@ -37,7 +37,7 @@ def times(jitter: float, count: int, seed: int) -> np.ndarray:
 
 def split(series: np.ndarray, against: Background = random_features) -> tuple[Attribution, float]:
     """Return the attribution of the best episode, and its log odds."""
-    best = list_episodes(series, Settings())
+    best, _ = list_episodes(series, Settings())
     forest = load_model().forest
     background = against(int(best.check_ins[0]), float(best.interval[0]), forest)
     return attribute(best.features[0], background, forest), float(best.log_odds[0])

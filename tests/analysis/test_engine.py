@@ -297,10 +297,11 @@ def test_earlier_activity_before_a_silence_changes_nothing(interval: float) -> N
 def test_a_beacon_that_returns_has_two_episodes(score: Score) -> None:
     day = uniform(60.0, 0.1, 120, 1)
     both = np.concatenate((day, day + 86_400 * SECOND))
-    listed = list_episodes(both, Settings())
+    listed, check_ins = list_episodes(both, Settings())
 
     assert score(both).episodes[0] == 2
-    assert len(listed) == 2
+    assert len(listed) == len(check_ins) == 2
+    assert [len(one.starts) for one in check_ins] == listed.check_ins.tolist()
     assert listed.score[0] >= listed.score[1]
 
 

@@ -48,6 +48,20 @@ def test_chance_is_named_in_numbers(score: Callable[..., Results]) -> None:
     assert "a random source would put at most" in text
 
 
+def test_what_was_left_out_is_counted(score: Callable[..., Results]) -> None:
+    rng = np.random.default_rng(5)
+    wake_ups = np.cumsum(10 * MINUTE * rng.uniform(0.9, 1.1, 60))
+    opened = (wake_ups[:, None] + 0.2e9 * np.arange(4)).ravel()
+    visits = rng.uniform(0, wake_ups[-1], 120)
+    results = score(np.sort(np.concatenate((opened, visits))).astype(np.int64))
+    text = evidence(results, 0)
+
+    assert results.score[0] >= 0.9
+    assert f"{results.left_out[0]} smaller ones between them left out" in text
+    assert 100 <= results.left_out[0] <= 120
+    assert "left out" not in evidence(score(opened.astype(np.int64)), 0)
+
+
 def test_several_episodes_are_mentioned(score: Callable[..., Results]) -> None:
     day = np.arange(60) * MINUTE
     text = evidence(score(np.concatenate((day, day + 1_440 * MINUTE))), 0)

@@ -120,6 +120,18 @@ def test_too_few_check_ins_have_intervals_but_no_score(count: int) -> None:
     assert found.against_random is None
 
 
+def test_check_ins_that_were_left_out_are_not_shown_as_such() -> None:
+    rng = np.random.default_rng(5)
+    wake_ups = np.cumsum(600 * rng.uniform(0.9, 1.1, 60))
+    opened = (wake_ups[:, None] + 0.2 * np.arange(4)).ravel()
+    seconds = np.sort(np.concatenate((opened, rng.uniform(0, wake_ups[-1], 120))))
+    found = explain(seconds)
+
+    assert found.episodes.left_out[0] > 100
+    assert len(found.check_ins) == found.episodes.check_ins[0] == len(found.intervals) + 1
+    assert np.abs(seconds[found.check_ins] - wake_ups).max() < 60
+
+
 def test_check_ins_of_several_connections_are_told_by_their_first() -> None:
     seconds = np.sort(np.concatenate([beacon(60.0, 30) + offset for offset in (0.0, 0.3, 0.7)]))
     found = explain(seconds)

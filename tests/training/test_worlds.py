@@ -124,6 +124,19 @@ def test_clocks_beat_at_one_interval() -> None:
         assert np.diff(times) == pytest.approx(interval * 1e9, rel=1e-9, abs=1.1)
 
 
+def test_young_implants_have_few_check_ins_and_half_of_them_work() -> None:
+    world = worlds.early(200)
+    worked = world.impaired == "commands"
+    events = np.diff(world.batch.offsets)
+
+    assert worked.sum() == 100
+    assert (world.check_ins >= MIN_CHECK_INS).all()
+    assert (world.check_ins <= worlds.EARLY_CHECK_INS).all()
+    assert (events[~worked] == world.check_ins[~worked]).all()
+    assert (events[worked] >= world.check_ins[worked]).all()
+    assert events[worked].sum() > 1.2 * world.check_ins[worked].sum()
+
+
 def test_the_fit_sees_beacons_of_as_few_check_ins_as_a_verdict_needs() -> None:
     plan = replace(worlds.TRAINING, beacons=300, chances=0, services=0)
     check_ins = worlds.make(plan).check_ins

@@ -25,6 +25,18 @@ CORE_FLOOR: Final = 0.02
 """Keeps a level that explains little time comparable with the others (taste)."""
 MERIT_FLOOR: Final = 0.01
 """Keeps the ratio of two merits finite where neither collapse has any (taste)."""
+HALVES_BELOW: Final = (2, 1)
+BELOW_SHARE: Final = 0.5
+"""Where connections follow each other nearly as slowly as check-ins do, no valley lies between them: one
+and two half octaves below the densest window are looked at, too, if half of the gaps are shorter (measured)."""
+LARGE_CHECK_IN: Final = 3
+"""Connections from which check-ins are also looked at alone: other traffic of a pair comes one by one (measured)."""
+MOST_KEPT: Final = 0.95
+"""Share of the check-ins above which leaving out the small ones changes nothing worth a look (taste)."""
+WORTH_MERIT: Final = 0.1
+WORTH_EVIDENCE: Final = 6.0
+"""Merit over the best, and nats, from which the next best collapse is measured, too, and the model chooses;
+a Poisson process reaches as many nats in one series of ten (measured)."""
 
 SHORTEST_INTERVAL: Final = 0.4
 """Seconds: faster rhythms are keystrokes and retries inside a wake-up, looked at last (taste)."""
@@ -109,6 +121,9 @@ SHAPE_CHECK_INS: Final = 512
 """The newest check-ins that features of shape are measured on; bounds the time of one series."""
 SURROUNDINGS: Final = 5
 """A window is compared with as many times its width around it: the share of a smooth density is one fifth."""
+GROWTH_LEAST: Final = 1.3
+GROWTH_MOST: Final = 3.5
+"""A retry that backs off about doubles its wait: gaps that grow by a factor between these (measured)."""
 LATE_INTERVALS: Final = 6.5
 """Longer intervals are silences, not sleeps: one more than half a step above ``MAX_MULTIPLE``."""
 NEIGHBOUR_LIMITS: Final = (0.05, 0.1, 0.2, 0.35)

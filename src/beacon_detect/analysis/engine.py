@@ -27,6 +27,7 @@ from beacon_detect.analysis.types import (
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
+    from beacon_detect.analysis.reference.check_ins import CheckIns
 
 SMALL_BATCH = 1_500
 """Batches of no more work than this take the NumPy path (a second or two), while the compiler may need half a minute;
@@ -67,7 +68,7 @@ def analyze(series: SeriesBatch, settings: Settings) -> Results:
     return to_results(rows, features, settings)
 
 
-def list_episodes(times: Integers, settings: Settings) -> Results:
+def list_episodes(times: Integers, settings: Settings) -> tuple[Results, list[CheckIns]]:
     """Measure every episode of one series, the best first.
 
     Parameters
@@ -79,18 +80,18 @@ def list_episodes(times: Integers, settings: Settings) -> Results:
 
     Returns
     -------
-    Results
+    results
         One row per episode; sizes are not looked at.
+    check_ins
+        Those of each episode; positions count from its first event.
     """
     found = episodes(times, settings, load_model().forest)
     found.sort(key=lambda episode: reference.merit(episode, settings), reverse=True)
     if not found:
-        return Results()
-    return to_results(
-        np.stack([episode.row for episode in found]),
-        np.stack([episode.features for episode in found]),
-        settings,
-    )
+        return Results(), []
+    rows = np.stack([episode.row for episode in found])
+    features = np.stack([episode.features for episode in found])
+    return to_results(rows, features, settings), [episode.found for episode in found]
 
 
 def warm_up() -> None:
@@ -109,7 +110,7 @@ def to_results(rows: Floats, features: Floats, settings: Settings) -> Results:
     score = np.where(check_ins < SURE_CHECK_INS, np.minimum(score, CAUTIOUS_SCORE), score)
     counts: dict[str, Any] = {
         name: rows[:, getattr(ROW, name)].astype(np.int64)
-        for name in ("missed", "intervals", "window_count", "second_count", "episodes",
+        for name in ("missed", "left_out", "intervals", "window_count", "second_count", "episodes",
                      "first_event", "last_event")
     }  # fmt: skip
     measured: dict[str, Any] = {

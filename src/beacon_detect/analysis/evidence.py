@@ -46,6 +46,9 @@ def evidence(results: Results, index: int, events: str = "connections") -> str:
         parts.append(f"{int(results.second_count[index])} intervals within {_span(low, high)}")
     if results.connections_per_check_in[index] >= 1.5:
         parts.append(f"{results.connections_per_check_in[index]:.1f} {events} per check-in")
+    if results.left_out[index]:
+        small = int(results.left_out[index])
+        parts.append(f"{small} smaller one{'s' * (small > 1)} between them left out")
     if results.episodes[index] > 1:
         parts.append(f"the best of {int(results.episodes[index])} episodes")
     return "; ".join(parts)

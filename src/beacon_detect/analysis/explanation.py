@@ -29,7 +29,7 @@ from beacon_detect.analysis.constants import (
 )
 from beacon_detect.analysis.engine import list_episodes
 from beacon_detect.analysis.model import load_model
-from beacon_detect.analysis.reference.check_ins import find_check_ins, starts_at
+from beacon_detect.analysis.reference.check_ins import Collapse
 from beacon_detect.analysis.reference.folding import fold
 from beacon_detect.analysis.reference.shape import size_share
 from beacon_detect.analysis.types import Results
@@ -144,13 +144,11 @@ def explain_series(
     settings
         Thresholds, weights and the kind of score.
     """
-    episodes = list_episodes(times, settings)
-    if not len(episodes):
+    episodes, check_ins = list_episodes(times, settings)
+    if not check_ins:
         return _unscored(times)
     first, last = int(episodes.first_event[0]), int(episodes.last_event[0]) + 1
-    found = find_check_ins(times[first:last])
-    if found is None:
-        raise ValueError("an episode without check-ins: the events must ascend")
+    found = check_ins[0]
     folded = fold(found)
     episodes.size_out[0] = size_share(bytes_out[first:last])
     episodes.size_in[0] = size_share(bytes_in[first:last])
@@ -163,7 +161,7 @@ def explain_series(
     ]
     return SeriesExplanation(
         events=len(times),
-        check_ins=np.searchsorted(times, starts_at(times, found.gap)),
+        check_ins=found.collapse.firsts(times),
         episodes=episodes,
         intervals=found.intervals,
         histogram=_histogram(found, folded),
@@ -176,11 +174,11 @@ def explain_series(
 
 def _unscored(times: Integers) -> SeriesExplanation:
     """Return what can be said of a series with too few check-ins."""
-    starts = starts_at(times, 0.0) if len(times) else times
-    intervals = np.diff(starts) * 1e-9
+    firsts = Collapse().firsts(times) if len(times) else times
+    intervals = np.diff(times[firsts]) * 1e-9
     return SeriesExplanation(
         events=len(times),
-        check_ins=np.searchsorted(times, starts),
+        check_ins=firsts,
         episodes=Results(),
         intervals=intervals,
         histogram=_plain_histogram(intervals),

@@ -45,14 +45,16 @@ FEATURES: Final = (
     Feature("neighbours_near", "local", 1, "share of neighbouring intervals within 35 %"),
     Feature("local_evidence", "local", 1, "log(1 + nats) of neighbouring similarity against chance"),
     Feature("weak_quarter", "local", 1, "explained share of the second worst quarter"),
+    Feature("growth", "local", 0, "share of gaps between connections that grow, minus those that shrink"),
     Feature("schedule_lock", "local", 0, "log2 of the drift from a fixed schedule over the drift of a sleep loop"),
     Feature("coherence", "spectrum", 0, "mean resultant length at the dominant period"),
     Feature("line_power", "spectrum", 1, "log2 of the strongest spectral line over the Poisson level"),
     Feature("burst_shape", "bursts", 1, "share of check-ins with the usual number of connections"),
     Feature("burst_size", "bursts", 0, "log2 of the connections per check-in"),
+    Feature("kept", "bursts", 0, "share of the check-ins that were not left out as too small"),
     Feature("collapses", "bursts", 0, "number of collapses that were worth a look"),
-    Feature("runner_up", "bursts", 0, "log2 of the merit of the next best collapse over the best"),
-    Feature("uncollapsed", "bursts", 0, "log2 of the merit without collapse over the best"),
+    Feature("runner_up", "bursts", 0, "log2 of the merit of the best other collapse over this one"),
+    Feature("uncollapsed", "bursts", 0, "log2 of the merit without collapse over this one"),
     Feature("raw_merit", "bursts", 0, "log(1 + merit without collapse)"),
     Feature("day_hours", "day", 0, "share of the hours of a day that were active; -1 below 20 hours"),
 )  # fmt: skip
@@ -87,11 +89,13 @@ class FeatureColumns(NamedTuple):
     neighbours_near: int
     local_evidence: int
     weak_quarter: int
+    growth: int
     schedule_lock: int
     coherence: int
     line_power: int
     burst_shape: int
     burst_size: int
+    kept: int
     collapses: int
     runner_up: int
     uncollapsed: int

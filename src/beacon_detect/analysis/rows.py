@@ -10,7 +10,8 @@ class Row(NamedTuple):
 
     Units as in :class:`beacon_detect.analysis.types.Results`; ``busy``
     (usual seconds of a check-in where pauses are regular, else 0) and the windows
-    are in seconds, ``intervals`` counts them, ``first_event`` and
+    are in seconds, ``intervals`` counts them, ``left_out`` the check-ins
+    that were too small to be the beacon's, ``first_event`` and
     ``last_event`` are positions in the series.  The last two fields belong to
     the series, all others to its leading episode.
     """
@@ -25,6 +26,7 @@ class Row(NamedTuple):
     check_ins: int
     missed: int
     connections_per_check_in: int
+    left_out: int
     log_odds: int
     false_alarm: int
     busy: int

@@ -155,6 +155,8 @@ class Results:
         Check-ins seen, and check-ins inferred missing from multiples of the interval.
     connections_per_check_in
         Mean number of events in one check-in.
+    left_out
+        Check-ins of one or two events among larger ones that were taken for other traffic.
     log_odds
         The model's log odds of a beacon, before they are made a score.
     intervals, window_count, window_low, window_high
@@ -188,6 +190,7 @@ class Results:
     check_ins: Integers = field(default_factory=_integers)
     missed: Integers = field(default_factory=_integers)
     connections_per_check_in: Floats = field(default_factory=_floats)
+    left_out: Integers = field(default_factory=_integers)
     log_odds: Floats = field(default_factory=_floats)
     intervals: Integers = field(default_factory=_integers)
     window_count: Integers = field(default_factory=_integers)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from beacon_detect.analysis.compiled import shape
 from beacon_detect.analysis.compiled.workspace import workspace
@@ -64,5 +66,12 @@ def test_the_hours_of_a_day_are_the_reference_s(interval: float) -> None:
 
 
 def test_of_bursts_the_most_usual_size_counts() -> None:
-    assert shape.burst_shape(np.arange(9), 9, 9) == 1
-    assert shape.burst_shape(np.array([0, 2, 4, 5, 7]), 5, 9) == 0.8
+    for sizes, share in ([1] * 9, 1), ([2, 2, 1, 2, 2], 0.8):
+        assert shape.burst_shape(np.array(sizes)) == plain.burst_shape(np.array(sizes)) == share
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=3, max_size=700))
+def test_growth_is_the_reference_s(gaps: list[int]) -> None:
+    times = np.cumsum(np.array(gaps))
+
+    assert shape.growth(times) == plain.growth(times)

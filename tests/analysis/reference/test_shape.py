@@ -38,6 +38,17 @@ def test_chance_counts_like_poisson_and_its_neighbours_agree_by_chance() -> None
     assert evidence < 3.5
 
 
+def test_waits_that_double_grow_and_chance_does_as_often_as_not() -> None:
+    rng = np.random.default_rng(7)
+    waits = 2.0 ** (np.arange(60) % 6) * rng.uniform(0.8, 1.2, 60)
+    visits = rng.exponential(60, 4_000)
+
+    assert shape.growth((np.cumsum(waits) * 1e9).astype(np.int64)) > 0.6
+    assert shape.growth((np.cumsum(waits[::-1]) * 1e9).astype(np.int64)) < -0.6
+    assert shape.growth((np.cumsum(visits) * 1e9).astype(np.int64)) == pytest.approx(0, abs=0.1)
+    assert shape.growth(np.arange(50) * 60) == 0
+
+
 def test_a_changed_sleep_is_a_second_window() -> None:
     intervals = np.concatenate((EVEN, np.full(60, 17.0)))
     multiples = np.concatenate((np.ones(200, np.int64), np.zeros(60, np.int64)))

@@ -102,13 +102,14 @@ def test_the_same_is_found_by_the_id_of_finding_series_and_pair(filled: LiveServ
 
 def test_random_traffic_is_told_its_score_window_and_what_lowers_it(filled: LiveServer) -> None:
     answer = of_pair(filled, "203.0.113.2")
-    below, window, against = answer["why_not"]
+    below, window, against, *lowered = answer["why_not"]
     rhythm = answer["measured"]["rhythm"]
 
     assert answer["flagged"] is False
     assert below == f"score {rhythm['score']:.1%} is below 70.0%"
     assert f"{rhythm['window']['count']} of " in window
     assert against.startswith("what lowers it most, compared with a clock: ")
+    assert all(words.startswith("risk lowered") for words in lowered)
     assert answer["verdict"] == f"not flagged: {below}"
 
 

@@ -32,6 +32,22 @@ def test_a_view_has_the_check_ins_that_were_scored_with_their_bytes(make_chunk: 
     assert rows[0].check_ins == len(view.times)
 
 
+def test_bytes_of_check_ins_that_were_left_out_count_for_none(make_chunk: Callable) -> None:
+    random = np.random.default_rng(5)
+    wake_ups = np.cumsum(600 * random.uniform(0.9, 1.1, 60))
+    opened = (wake_ups[:, None] + 0.2 * np.arange(4)).ravel()
+    visits = random.uniform(0, wake_ups[-1], 120)
+    some = Collector()
+    some.add(make_chunk(np.sort(np.concatenate([opened, visits])), bytes_out=10, bytes_in=3))
+    rows = rank(some, score(some, Settings())[0], 0.0)
+    (view,) = views(some, rows)
+
+    assert len(view.times) == rows[0].check_ins == 60
+    assert np.median(view.bytes_out) == 40
+    assert view.bytes_out.max() <= 60
+    assert view.bytes_in.tolist() == (view.bytes_out * 3 // 10).tolist()
+
+
 def test_the_leading_episode_is_free_of_what_came_after_it(make_chunk: Callable) -> None:
     random = np.random.default_rng(3)
     beacon = np.cumsum(random.uniform(55, 65, 150))

@@ -2,7 +2,7 @@
 
 Slices are cut by events, not by series, so that one huge pair does not leave the
 other threads idle for long.  Limit: a thread's buffers are as long as the
-longest series, about 50 bytes an event.
+longest series, about 70 bytes an event.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,17 +11,24 @@ from beacon_detect.analysis.compiled.histogram import bin_of, fullest, tally
 from beacon_detect.analysis.compiled.jit import jit, reorderable
 from beacon_detect.analysis.compiled.workspace import DUPLICATES, HALVES, WIDEST
 from beacon_detect.analysis.constants import (
+    BELOW_SHARE,
     CLEARLY_MORE,
     CORE_FLOOR,
     DUPLICATE_GAP_NS,
+    EVIDENCE_NONE,
+    HALVES_BELOW,
+    LARGE_CHECK_IN,
     LONGEST_DROPPED,
     MAX_COLLAPSE_SECONDS,
     MERIT_FLOOR,
     MIN_BURST_SHARE,
+    MOST_KEPT,
     RAPID_PENALTY,
     SECOND_NS,
     SHORTEST_IN_SECONDS,
     SHORTEST_INTERVAL,
+    WORTH_EVIDENCE,
+    WORTH_MERIT,
 )
 from beacon_detect.analysis.features import FEATURE
 from beacon_detect.analysis.interval_bins import (
@@ -39,6 +46,20 @@ if TYPE_CHECKING:
     from beacon_detect.analysis.compiled.workspace import Histogram, Workspace
 
 WIDTHS = len(WINDOW_WIDTHS)
+
+
+class Way(NamedTuple):
+    """A collapse and its densest window: gap in seconds, flags, bins, nats."""
+
+    merit: float
+    gap: float
+    paused: int
+    large: int
+    low: int
+    high: int
+    inside: int
+    divergence: float
+    intervals: int
 
 
 @jit
@@ -130,18 +151,19 @@ def collapse(times: Integers, gap: float, firsts: Integers, found: int) -> int:
 
 
 @jit
-def weigh_level(
+def weigh(
     times: Integers,
     found: int,
     gap: float,
     paused: int,
+    large: int,
     rate: float,
     shortest: float,
     least: float,
     firsts: Integers,
     h: Histogram,
-) -> tuple[float, int, int, int, float]:
-    """Return (merit, low bin, high bin, count, divergence) of one collapse.
+) -> Way:
+    """Weigh one collapse.
 
     Intervals run from start to start or, ``paused``, from the last event of a
     check-in.  The merit is 0 where it cannot be above ``least``.
@@ -158,10 +180,11 @@ def weigh_level(
         merit *= RAPID_PENALTY
     # No share is above one: most collapses of chance need not be looked at further.
     if merit * (CORE_FLOOR + 1) <= least:
-        return 0.0, low, high, count, divergence
+        return Way(0.0, gap, paused, large, low, high, count, divergence, total)
     top = lowest + longest_active(h.upto, used)
     share = explained_share(h.values[:total], h.places, top, low, high)
-    return merit * (CORE_FLOOR + share), low, high, count, divergence
+    merit *= CORE_FLOOR + share
+    return Way(merit, gap, paused, large, low, high, count, divergence, total)
 
 
 @jit
@@ -202,6 +225,92 @@ def shortest_interval(times: Integers) -> float:
 
 
 @jit
+def keep_large(firsts: Integers, found: int, events: int, large: Integers) -> int:
+    """Copy the first events of check-ins of ``LARGE_CHECK_IN`` events or more; return how many."""
+    kept = 0
+    for i in range(found):
+        following = firsts[i + 1] if i + 1 < found else events
+        large[kept] = firsts[i]
+        kept += following - firsts[i] >= LARGE_CHECK_IN
+    return kept
+
+
+@jit
+def is_better(way: Way, other: Way) -> bool:
+    """Tell whether a way has clearly more merit than one that was looked at before it."""
+    return way.merit > other.merit * CLEARLY_MORE
+
+
+@jit
+def ranked(best: Way, second: Way, way: Way) -> tuple[Way, Way]:
+    """Return the best two of the two best so far and another way."""
+    if is_better(way, best):
+        return way, best
+    if is_better(way, second):
+        return best, way
+    return best, second
+
+
+@jit
+def below_window(plain: Way, below: int) -> int:
+    """Return the half octave so far below the densest window without a collapse, -1 where there is none."""
+    evident = plain.intervals * plain.divergence >= EVIDENCE_NONE
+    return plain.low // HALF_OCTAVE - below if evident else -1
+
+
+@jit
+def find_ways(
+    times: Integers, rate: float, shortest: float, w: Workspace
+) -> tuple[int, Way, Way, float]:
+    """Weigh every collapse of a run of events worth a look.
+
+    Returns (how many, the best, the next best, merit without collapse); none when
+    there are too few check-ins at every gap.
+    """
+    h, firsts, halves, collapses = w.histogram, w.firsts, w.halves, 1
+    total = fill_half_octaves(times, rate, halves, h.places)
+    found = collapse(times, 0.0, firsts, every_event(firsts, len(times)))
+    if found < MIN_CHECK_INS:
+        nothing = Way(-1.0, 0.0, 0, 0, 0, 1, 0, 0.0, 0)
+        return 0, nothing, nothing, 0.0
+    plain = weigh(times, found, 0.0, 0, 0, rate, shortest, 0.0, firsts, h)
+    best, second = plain, Way(0.0, -1.0, 0, 0, 0, 1, 0, 0.0, 0)
+    wanted, also = below_window(plain, HALVES_BELOW[0]), below_window(plain, HALVES_BELOW[1])
+    below, tried = halves[0], -1
+    for half in range(2, HALVES):
+        gap = EDGES[half * HALF_OCTAVE] / rate
+        below += halves[half - 1]
+        if total - below < MIN_CHECK_INS - 1 or gap > MAX_COLLAPSE_SECONDS:
+            break
+        if below == tried or below < MIN_BURST_SHARE * total:
+            continue
+        busy = half in (wanted, also) and below >= BELOW_SHARE * total
+        if not (is_valley(halves, half) or busy):
+            continue
+        tried = below
+        found = collapse(times, gap, firsts, found)
+        if found < MIN_CHECK_INS:
+            break
+        way = weigh(times, found, gap, 0, 0, rate, shortest, second.merit, firsts, h)
+        paused = weigh(times, found, gap, 1, 0, rate, shortest, second.merit, firsts, h)
+        best, second = ranked(best, second, paused if is_better(paused, way) else way)
+        collapses += 1
+        kept = keep_large(firsts, found, len(times), w.large)
+        if MIN_CHECK_INS <= kept <= MOST_KEPT * found:
+            way = weigh(times, kept, gap, 0, 1, rate, shortest, second.merit, w.large, h)
+            best, second = ranked(best, second, way)
+            collapses += 1
+    return collapses, best, second, plain.merit
+
+
+@jit
+def is_worth_measuring(second: Way, best: Way) -> bool:
+    """Tell whether the model may prefer the next best way."""
+    evident = second.intervals * second.divergence >= WORTH_EVIDENCE
+    return bool(evident and second.merit >= WORTH_MERIT * best.merit)
+
+
+@jit
 def fill_intervals(
     times: Integers, firsts: Integers, found: int, paused: int, intervals: Floats
 ) -> float:
@@ -219,69 +328,36 @@ def fill_intervals(
 
 
 @jit
-def merit_ratio(other: float, best: float) -> float:
+def take(times: Integers, way: Way, w: Workspace) -> tuple[int, int, float]:
+    """Leave the check-ins of a collapse in ``w.firsts``, ``w.sizes`` and ``w.intervals``.
+
+    Returns (check-ins, how many were left out as too small, usual time of one if paused).
+    """
+    firsts = w.firsts
+    found = collapse(times, way.gap, firsts, every_event(firsts, len(times)))
+    kept = 0
+    for i in range(found):
+        size = (firsts[i + 1] if i + 1 < found else len(times)) - firsts[i]
+        firsts[kept] = firsts[i]
+        w.sizes[kept] = size
+        kept += (size >= LARGE_CHECK_IN) | (way.large == 0)
+    return kept, found - kept, fill_intervals(times, firsts, kept, way.paused, w.intervals)
+
+
+@jit
+def merit_ratio(other: float, own: float) -> float:
     """Return log2 of one merit over another, 0 where neither is any."""
-    return math.log2((other + MERIT_FLOOR) / (best + MERIT_FLOOR))
+    return math.log2((other + MERIT_FLOOR) / (own + MERIT_FLOOR))
 
 
 @jit
 def fill_merits(
-    features: Floats, collapses: int, best: float, runner_up: float, uncollapsed: float, rapid: bool
+    features: Floats, collapses: int, own: float, other: float, uncollapsed: float, rapid: bool
 ) -> None:
     """Fill the features that say how clear the choice of a collapse was."""
     # A rhythm looked at last is no worse for it once nothing else was better.
     scale = RAPID_PENALTY if rapid else 1.0
     features[FEATURE.collapses] = collapses
-    features[FEATURE.runner_up] = merit_ratio(runner_up / scale, best / scale)
-    features[FEATURE.uncollapsed] = merit_ratio(uncollapsed / scale, best / scale)
+    features[FEATURE.runner_up] = merit_ratio(other / scale, own / scale)
+    features[FEATURE.uncollapsed] = merit_ratio(uncollapsed / scale, own / scale)
     features[FEATURE.raw_merit] = math.log1p(uncollapsed / scale)
-
-
-@jit
-def find_check_ins(
-    times: Integers, rate: float, shortest: float, w: Workspace
-) -> tuple[int, float, float, int, int, int, float]:
-    """Collapse a run of events into ``w.firsts`` at the gap that concentrates its intervals most.
-
-    Returns (check-ins, gap, busy, low bin, high bin, count, divergence), seconds and
-    nats, and leaves their intervals in ``w.intervals``; no check-ins when there are
-    too few at every gap.  How clear the choice was is written to ``w.features``.
-    """
-    best, best_gap, best_low, best_high, best_count, best_divergence = -1.0, 0.0, 0, 1, 0, 0.0
-    best_paused, collapses, runner_up, uncollapsed = 0, 0, 0.0, 0.0
-    total = fill_half_octaves(times, rate, w.halves, w.histogram.places)
-    found, collapsed = every_event(w.firsts, len(times)), 0.0
-    below, tried = w.halves[0], -1
-    for half in range(1, HALVES):
-        gap = EDGES[half * HALF_OCTAVE] / rate if half > 1 else 0.0
-        if half > 1:
-            below += w.halves[half - 1]
-            if total - below < MIN_CHECK_INS - 1 or gap > MAX_COLLAPSE_SECONDS:
-                break
-            if below == tried or below < MIN_BURST_SHARE * total or not is_valley(w.halves, half):
-                continue
-            tried = below
-        found, collapsed = collapse(times, gap, w.firsts, found), gap
-        if found < MIN_CHECK_INS:
-            break
-        collapses += 1
-        # Without a collapse a check-in has one event: its start is its end.
-        for paused in range(2 if gap > 0 else 1):
-            merit, low, high, count, divergence = weigh_level(
-                times, found, gap, paused, rate, shortest, runner_up, w.firsts, w.histogram
-            )
-            if gap == 0:
-                uncollapsed = merit
-            if gap != best_gap:
-                runner_up = max(runner_up, min(merit, best))
-            if merit > best * CLEARLY_MORE:
-                best, best_gap, best_paused, best_divergence = merit, gap, paused, divergence
-                best_low, best_high, best_count = low, high, count
-    if best < 0:
-        return 0, 0.0, 0.0, 0, 1, 0, 0.0
-    rapid = EDGES[best_high] / rate + best_gap < shortest
-    fill_merits(w.features, collapses, best, runner_up, uncollapsed, rapid)
-    if collapsed > best_gap:
-        found = collapse(times, best_gap, w.firsts, every_event(w.firsts, len(times)))
-    busy = fill_intervals(times, w.firsts, found, best_paused, w.intervals)
-    return found, best_gap, busy, best_low, best_high, best_count, best_divergence

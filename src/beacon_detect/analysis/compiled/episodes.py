@@ -15,9 +15,12 @@ import numpy as np
 
 from beacon_detect.analysis.compiled import shape
 from beacon_detect.analysis.compiled.check_ins import (
-    find_check_ins,
+    fill_merits,
+    find_ways,
+    is_worth_measuring,
     mean_gap_rate,
     shortest_interval,
+    take,
 )
 from beacon_detect.analysis.compiled.folding import (
     core_interval,
@@ -55,6 +58,7 @@ from beacon_detect.analysis.types import MIN_CHECK_INS
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats, Integers
+    from beacon_detect.analysis.compiled.check_ins import Way
     from beacon_detect.analysis.compiled.trees import Trees
     from beacon_detect.analysis.compiled.workspace import Workspace
 
@@ -129,30 +133,21 @@ def measure_regularity(
 
 
 @jit
-def measure_window(
-    found: int,
-    gap: float,
-    rate: float,
-    low: int,
-    high: int,
-    count: int,
-    divergence: float,
-    w: Workspace,
-) -> None:
+def measure_window(way: Way, dead_time: float, rate: float, w: Workspace) -> None:
     """Fill the fields and features of the concentration scan."""
     row, features = w.row, w.features
     width = 0
-    while WINDOW_WIDTHS[width] < high - low:
+    while WINDOW_WIDTHS[width] < way.high - way.low:
         width += 1
-    row[ROW.window_low] = EDGES[low] / rate + gap
-    row[ROW.window_high] = EDGES[high] / rate + gap
-    row[ROW.window_count] = count
-    row[ROW.chance_share] = NULL_SHARE[width, low % BINS_PER_OCTAVE] if count else 1.0
-    row[ROW.intervals] = found - 1
-    features[FEATURE.check_ins] = math.log2(found)
-    features[FEATURE.core_share] = count / (found - 1)
-    features[FEATURE.evidence] = math.log1p((found - 1) * divergence)
-    features[FEATURE.divergence] = divergence
+    row[ROW.window_low] = EDGES[way.low] / rate + dead_time
+    row[ROW.window_high] = EDGES[way.high] / rate + dead_time
+    row[ROW.window_count] = way.inside
+    row[ROW.chance_share] = NULL_SHARE[width, way.low % BINS_PER_OCTAVE] if way.inside else 1.0
+    row[ROW.intervals] = way.intervals
+    features[FEATURE.check_ins] = math.log2(way.intervals + 1)
+    features[FEATURE.core_share] = way.inside / way.intervals
+    features[FEATURE.evidence] = math.log1p(way.intervals * way.divergence)
+    features[FEATURE.divergence] = way.divergence
     features[FEATURE.window_width] = math.log2(row[ROW.window_high] / row[ROW.window_low])
 
 
@@ -210,8 +205,31 @@ def round_off(features: Floats) -> None:
 
 
 @jit
-def measure_run(
+def merit(row: Floats, weights: Floats) -> float:
+    """Return what episodes are compared by: the log odds or, where weights are given, their sum."""
+    if weights.sum() == 0:
+        return float(row[ROW.log_odds])
+    return float(row[0] * weights[0] + row[1] * weights[1] + row[2] * weights[2])
+
+
+@jit
+def measure_check_ins(found: int, left_out: int, missed: int, w: Workspace) -> None:
+    """Fill what the collapse and the folding counted."""
+    sizes = w.sizes[:found]
+    connections = sizes.sum() / found
+    w.row[ROW.check_ins] = found
+    w.row[ROW.missed] = missed
+    w.row[ROW.connections_per_check_in] = connections
+    w.row[ROW.left_out] = left_out
+    w.features[FEATURE.burst_size] = math.log2(connections)
+    w.features[FEATURE.burst_shape] = shape.burst_shape(sizes)
+    w.features[FEATURE.kept] = found / (found + left_out)
+
+
+@jit
+def measure_way(
     times: Integers,
+    way: Way,
     inner: int,
     outer: int,
     forced: bool,
@@ -219,43 +237,72 @@ def measure_run(
     trees: Trees,
     w: Workspace,
 ) -> bool:
-    """Measure a run of events into ``w.row`` and ``w.features`` if it is an episode.
-
-    ``inner`` is the level of its longest gap, ``outer`` the one at which it joins
-    its neighbours; ``forced`` measures it in any case.
-    """
-    rate, shortest = mean_gap_rate(times), shortest_interval(times)
-    found, gap, busy, low, high, count, divergence = find_check_ins(times, rate, shortest, w)
-    if found == 0:
-        return False
+    """Measure the check-ins of one collapse if their own interval makes the run an episode."""
+    rate = mean_gap_rate(times)
+    found, left_out, busy = take(times, way, w)
     intervals = w.intervals[: found - 1]
-    gap += busy  # no interval can be shorter
-    lowest, highest = EDGES[low] / rate + gap, EDGES[high] / rate + gap
+    gap = way.gap + busy  # no interval can be shorter
+    lowest, highest = EDGES[way.low] / rate + gap, EDGES[way.high] / rate + gap
     interval = core_interval(intervals, lowest, highest)
     level = level_of(int(ending_silence(interval) * 1e9))
-    if not forced and not (inner <= level < outer and interval >= shortest):
+    if not forced and not (inner <= level < outer and interval >= shortest_interval(times)):
         return False
     w.row[:] = 0.0
     missed = fold(intervals, lowest, highest, interval, w)
-    w.row[ROW.check_ins] = found
+    evidence = way.intervals * way.divergence
+    measure_check_ins(found, left_out, missed, w)
     w.row[ROW.busy] = busy
-    w.row[ROW.missed] = missed
-    w.row[ROW.connections_per_check_in] = len(times) / found
-    w.features[FEATURE.burst_size] = math.log2(len(times) / found)
-    w.features[FEATURE.burst_shape] = shape.burst_shape(w.firsts, found, len(times))
-    measure_window(found, gap, rate, low, high, count, divergence, w)
-    measure_regularity(intervals, interval, gap, (found - 1) * divergence, thresholds, w)
+    measure_window(way, gap, rate, w)
+    measure_regularity(intervals, interval, gap, evidence, thresholds, w)
     # Chance has fractions, too, and nobody asks for its sleep.
-    if confidence((found - 1) * divergence) > 0:
+    if confidence(evidence) > 0:
         half_width = relative_half_width(lowest, highest, interval)
         sleep, skipped = divided(intervals, w.multiples[: found - 1], interval, half_width)
         if sleep > 0:
             w.row[ROW.interval], w.row[ROW.missed] = sleep, skipped
     newest = max(found - 1 - SHAPE_CHECK_INS, 0)
     measure_shape(intervals[newest:], w.multiples[newest : found - 1], interval, gap, rate, w)
+    w.features[FEATURE.growth] = shape.growth(times)
     round_off(w.features)
     w.row[ROW.log_odds] = log_odds(w.features, trees, w.reachable)
     return True
+
+
+@jit
+def measure_run(
+    times: Integers,
+    inner: int,
+    outer: int,
+    forced: bool,
+    thresholds: Floats,
+    weights: Floats,
+    trees: Trees,
+    w: Workspace,
+) -> bool:
+    """Measure a run of events into ``w.row`` and ``w.features`` if it is an episode.
+
+    ``inner`` is the level of its longest gap, ``outer`` the one at which it joins
+    its neighbours; ``forced`` measures it in any case.  Of the two best ways to
+    collapse it the one leads that looks most like a beacon.
+    """
+    rate, shortest = mean_gap_rate(times), shortest_interval(times)
+    collapses, best, second, uncollapsed = find_ways(times, rate, shortest, w)
+    if collapses == 0:
+        return False
+    rapid = EDGES[best.high] / rate + best.gap < shortest
+    fill_merits(w.features, collapses, best.merit, second.merit, uncollapsed, rapid)
+    done = measure_way(times, best, inner, outer, forced, thresholds, trees, w)
+    if not is_worth_measuring(second, best):
+        return done
+    w.best_row[:] = w.row
+    w.best_features[:] = w.features
+    rapid = EDGES[second.high] / rate + second.gap < shortest
+    fill_merits(w.features, collapses, second.merit, best.merit, uncollapsed, rapid)
+    other = measure_way(times, second, inner, outer, forced, thresholds, trees, w)
+    if done and not (other and merit(w.row, weights) > merit(w.best_row, weights)):
+        w.row[:] = w.best_row
+        w.features[:] = w.best_features
+    return done or other
 
 
 @jit
@@ -319,14 +366,6 @@ def push_parts(
 
 
 @jit
-def merit(row: Floats, weights: Floats) -> float:
-    """Return what episodes are compared by: the log odds or, where weights are given, their sum."""
-    if weights.sum() == 0:
-        return float(row[ROW.log_odds])
-    return float(row[0] * weights[0] + row[1] * weights[1] + row[2] * weights[2])
-
-
-@jit
 def measure_series(
     times: Integers,
     thresholds: Floats,
@@ -347,7 +386,7 @@ def measure_series(
         run = times[first:last]
         inner = level_of(longest_gap(run))
         thin = is_thin(run, outer)
-        if not thin and measure_run(run, inner, outer, False, thresholds, trees, w):
+        if not thin and measure_run(run, inner, outer, False, thresholds, weights, trees, w):
             episodes += 1
             if merit(w.row, weights) > best:
                 best = merit(w.row, weights)
@@ -357,7 +396,7 @@ def measure_series(
         if inner > 0 and not parts_are_thin(run, inner):
             depth = push_parts(times, first, last, inner, stack, depth)
     whole = episodes == 0 and len(times) >= MIN_CHECK_INS
-    if whole and measure_run(times, 0, NEVER + 1, True, thresholds, trees, w):
+    if whole and measure_run(times, 0, NEVER + 1, True, thresholds, weights, trees, w):
         row[:] = w.row
         row[ROW.last_event] = len(times) - 1
         features[:] = w.features

@@ -15,6 +15,8 @@ from beacon_detect.analysis.compiled.workspace import WIDEST
 from beacon_detect.analysis.constants import (
     DAY_FLAG_SECONDS,
     DAY_SECONDS,
+    GROWTH_LEAST,
+    GROWTH_MOST,
     LATE_INTERVALS,
     LEAST_CV,
     LEAST_DRIFT,
@@ -24,6 +26,7 @@ from beacon_detect.analysis.constants import (
     SECOND_WINDOW_NATS,
     SERIAL_OF_SCHEDULE,
     SERIAL_PRIOR,
+    SHAPE_CHECK_INS,
     STEADY_VARIANCE,
     SURROUNDINGS,
 )
@@ -323,15 +326,25 @@ def schedule_lock(intervals: Floats, interval: float, cv: float, xs: Floats, ys:
 
 
 @jit
-def burst_shape(firsts: Integers, found: int, events: int) -> float:
+def burst_shape(sizes: Integers) -> float:
     """Return the share of check-ins with the most usual number of connections (at most 63)."""
-    if found == events:
-        return 1.0
-    sizes = np.zeros(64, np.int64)
-    for i in range(found):
-        following = firsts[i + 1] if i + 1 < found else events
-        sizes[min(following - firsts[i], 63)] += 1
-    return float(sizes.max() / found)
+    counts = np.zeros(64, np.int64)
+    for size in sizes:
+        counts[min(size, 63)] += 1
+    return float(counts.max() / len(sizes))
+
+
+@reorderable
+def growth(times: Integers) -> float:
+    """Return the share of gaps that are about twice the one before, minus that of about halves."""
+    newest = times[max(len(times) - SHAPE_CHECK_INS - 2, 0) :]
+    grown, shrunk = 0, 0
+    for i in range(2, len(newest)):
+        before = newest[i - 1] - newest[i - 2] + 1.0
+        after = newest[i] - newest[i - 1] + 1.0
+        grown += (after > GROWTH_LEAST * before) & (after < GROWTH_MOST * before)
+        shrunk += (before > GROWTH_LEAST * after) & (before < GROWTH_MOST * after)
+    return float(grown - shrunk) / (len(newest) - 2)
 
 
 @jit

@@ -52,6 +52,8 @@ class Workspace(NamedTuple):
     """
 
     firsts: Integers
+    large: Integers
+    sizes: Integers
     intervals: Floats
     folded: Floats
     multiples: Integers
@@ -69,6 +71,8 @@ class Workspace(NamedTuple):
     stack: Integers
     row: Floats
     features: Floats
+    best_row: Floats
+    best_features: Floats
 
 
 def histogram(longest: int) -> Histogram:
@@ -86,6 +90,8 @@ def workspace(longest: int, trees: int = 0) -> Workspace:
     """Allocate buffers for series of at most ``longest`` events and a model of ``trees`` trees."""
     return Workspace(
         firsts=np.empty(longest + 1, np.int64),
+        large=np.empty(longest + 1, np.int64),
+        sizes=np.empty(longest + 1, np.int64),
         intervals=np.empty(longest + 1),
         folded=np.empty(longest + 1),
         multiples=np.empty(longest + 1, np.int64),
@@ -103,4 +109,6 @@ def workspace(longest: int, trees: int = 0) -> Workspace:
         stack=np.zeros(3 * (longest // MIN_CHECK_INS + 2), np.int64),
         row=np.zeros(len(ROW_FIELDS)),
         features=np.zeros(len(FEATURES)),
+        best_row=np.zeros(len(ROW_FIELDS)),
+        best_features=np.zeros(len(FEATURES)),
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.analysis.features import FEATURES
-from beacon_detect.analysis.reference.episodes import Episode, episodes
+from beacon_detect.analysis.reference.episodes import Episode, episodes, merit
 from beacon_detect.analysis.reference.shape import size_share
 from beacon_detect.analysis.rows import ROW, ROW_FIELDS
 
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from beacon_detect.analysis.types import SeriesBatch, Settings
 
 __all__ = ["Episode", "episodes", "measure", "merit"]
-
-
-def merit(episode: Episode, settings: Settings) -> float:
-    """Return what episodes are compared by: the log odds or, when weighted, the weighted sum."""
-    if settings.scoring == "calibrated":
-        return float(episode.row[ROW.log_odds])
-    return float(episode.row[:3] @ np.array(settings.weights))
 
 
 def measure(batch: SeriesBatch, settings: Settings, forest: Forest) -> tuple[Floats, Floats]:

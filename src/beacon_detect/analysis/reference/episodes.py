@@ -77,6 +77,14 @@ class Episode:
 
     row: Floats
     features: Floats
+    found: CheckIns
+
+
+def merit(episode: Episode, settings: Settings) -> float:
+    """Return what episodes are compared by: the log odds or, when weighted, the weighted sum."""
+    if settings.scoring == "calibrated":
+        return float(episode.row[ROW.log_odds])
+    return float(episode.row[:3] @ np.array(settings.weights))
 
 
 def level_of(silence: int) -> int:
@@ -134,7 +142,7 @@ def is_thin(times: Integers, outer: int) -> bool:
 def measure_run(
     times: Integers, levels: range | None, settings: Settings, forest: Forest
 ) -> Episode | None:
-    """Measure a run of events if it is an episode.
+    """Measure a run of events if it is an episode: of the ways to collapse it, the one that leads.
 
     Parameters
     ----------
@@ -146,43 +154,51 @@ def measure_run(
     settings, forest
         Thresholds and model.
     """
-    found = find_check_ins(times)
-    if found is None:
-        return None
+    ways = (measure_way(times, found, levels, settings, forest) for found in find_check_ins(times))
+    measured = [episode for episode in ways if episode]
+    return max(measured, key=lambda episode: merit(episode, settings), default=None)
+
+
+def measure_way(
+    times: Integers, found: CheckIns, levels: range | None, settings: Settings, forest: Forest
+) -> Episode | None:
+    """Measure the check-ins of one collapse if their own interval makes the run an episode."""
     folded = fold(found)
     level = level_of(int(ending_silence(folded.interval) * 1e9))
     if levels is not None and (level not in levels or folded.interval < shortest_interval(times)):
         return None
-    episode = Episode(np.zeros(len(ROW_FIELDS)), np.zeros(len(FEATURES)))
+    episode = Episode(np.zeros(len(ROW_FIELDS)), np.zeros(len(FEATURES)), found)
     rate = mean_gap_rate(times)
-    measure_check_ins(episode, times, found, folded)
+    measure_check_ins(episode, found, folded)
     measure_window(episode, found)
     measure_regularity(episode, found, folded, settings)
     measure_shape(episode, found, folded, rate)
+    episode.features[FEATURE.growth] = shape.growth(times)
     episode.features[:] = np.rint(episode.features * FEATURE_STEPS) / FEATURE_STEPS
     episode.row[ROW.log_odds] = log_odds(episode.features[None, :], forest)[0]
     return episode
 
 
-def measure_check_ins(episode: Episode, times: Integers, found: CheckIns, folded: Folded) -> None:
+def measure_check_ins(episode: Episode, found: CheckIns, folded: Folded) -> None:
     """Fill what the collapse and the folding counted."""
-    connections = len(times) / len(found.starts)
-    firsts = np.searchsorted(times, found.starts)
-    episode.row[ROW.check_ins] = len(found.starts)
+    check_ins, connections = len(found.starts), float(found.sizes.mean())
+    episode.row[ROW.check_ins] = check_ins
     episode.row[ROW.missed] = folded.missed
     episode.row[ROW.connections_per_check_in] = connections
+    episode.row[ROW.left_out] = found.left_out
     episode.features[FEATURE.burst_size] = math.log2(connections)
-    episode.features[FEATURE.burst_shape] = shape.burst_shape(np.diff(firsts, append=len(times)))
+    episode.features[FEATURE.burst_shape] = shape.burst_shape(found.sizes)
+    episode.features[FEATURE.kept] = check_ins / (check_ins + found.left_out)
     merits = found.merits
     episode.features[FEATURE.collapses] = merits.collapses
-    episode.features[FEATURE.runner_up] = merit_ratio(merits.runner_up, merits.best)
-    episode.features[FEATURE.uncollapsed] = merit_ratio(merits.uncollapsed, merits.best)
+    episode.features[FEATURE.runner_up] = merit_ratio(merits.other, merits.own)
+    episode.features[FEATURE.uncollapsed] = merit_ratio(merits.uncollapsed, merits.own)
     episode.features[FEATURE.raw_merit] = math.log1p(merits.uncollapsed)
 
 
-def merit_ratio(other: float, best: float) -> float:
+def merit_ratio(other: float, own: float) -> float:
     """Return log2 of one merit over another, 0 where neither is any."""
-    return math.log2((other + MERIT_FLOOR) / (best + MERIT_FLOOR))
+    return math.log2((other + MERIT_FLOOR) / (own + MERIT_FLOOR))
 
 
 def measure_window(episode: Episode, found: CheckIns) -> None:

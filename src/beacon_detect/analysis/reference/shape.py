@@ -22,6 +22,8 @@ from beacon_detect.analysis.constants import (
     COVERAGE_INTERVALS,
     DAY_FLAG_SECONDS,
     DAY_SECONDS,
+    GROWTH_LEAST,
+    GROWTH_MOST,
     LATE_INTERVALS,
     LEAST_CV,
     LEAST_DRIFT,
@@ -31,6 +33,7 @@ from beacon_detect.analysis.constants import (
     SECOND_WINDOW_NATS,
     SERIAL_OF_SCHEDULE,
     SERIAL_PRIOR,
+    SHAPE_CHECK_INS,
     STEADY_VARIANCE,
     SURROUNDINGS,
 )
@@ -208,6 +211,19 @@ def schedule_lock(intervals: Floats, interval: float, cv: float) -> float:
 def burst_shape(sizes: Integers) -> float:
     """Return the share of check-ins with the most usual number of connections (at most 63)."""
     return float(np.bincount(np.minimum(sizes, 63)).max() / len(sizes))
+
+
+def growth(times: Integers) -> float:
+    """Return the share of gaps that are about twice the one before, minus that of about halves.
+
+    Retries that back off lengthen their waits step by step; a sleep, a crowd and
+    chance do so as often as they shorten them.
+    """
+    gaps = np.diff(times[-SHAPE_CHECK_INS - 2 :]) + 1.0
+    before, after = gaps[:-1], gaps[1:]
+    grown = (after > GROWTH_LEAST * before) & (after < GROWTH_MOST * before)
+    shrunk = (before > GROWTH_LEAST * after) & (before < GROWTH_MOST * after)
+    return float(int(grown.sum()) - int(shrunk.sum())) / len(before)
 
 
 def halves(intervals: Floats) -> float:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beacon_detect.analysis import SeriesBatch, Settings, analyze
-from beacon_detect.analysis.reference.check_ins import find_check_ins
+from beacon_detect.analysis import Settings, list_episodes
+from beacon_detect.analysis.reference.check_ins import Collapse
 from beacon_detect.hunt.groups import merged_events
 
 if TYPE_CHECKING:
@@ -53,30 +53,25 @@ def views(collector: Collector, rows: Sequence[Row]) -> list[View]:
     for i, columns in merged_events(collector, [row.members for row in names]).items():
         found[names[i].pair, "name"] = columns
     newest = [tuple(column[-MAX_EVENTS:] for column in found[row.pair, row.series]) for row in rows]
-    scored = analyze(SeriesBatch.from_lists([times for times, _, _ in newest]), Settings())
-    episodes = zip(scored.first_event.tolist(), scored.last_event.tolist(), strict=True)
-    return [
-        _view(times, out, received, slice(first, last + 1))
-        for (times, out, received), (first, last) in zip(newest, episodes, strict=True)
-    ]
+    return [_view(*columns) for columns in newest]
 
 
-def _view(
-    times: NDArray[np.int64], out: NDArray[np.int64], received: NDArray[np.int64], episode: slice
-) -> View:
-    collapsed = find_check_ins(times)
-    leading = find_check_ins(times[episode])
-    starts = times if collapsed is None else collapsed.starts
-    intervals = np.diff(starts) / 1e9 if collapsed is None else collapsed.intervals
-    at = np.searchsorted(times, starts)
-    # Events at the same instant: the first of them begins the check-in.
-    at[0] = 0
+def _view(times: NDArray[np.int64], out: NDArray[np.int64], received: NDArray[np.int64]) -> View:
+    _, check_ins = list_episodes(times, Settings())
+    collapse = check_ins[0].collapse if check_ins else Collapse()
+    at, sizes = collapse.firsts_and_sizes(times)
+    intervals = collapse.intervals(times)
+
+    def of_each(values: NDArray[np.int64]) -> NDArray[np.int64]:
+        upto = np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
+        return np.asarray(upto[at + sizes] - upto[at])
+
     return View(
-        times=starts / 1e9,
-        bytes_out=np.add.reduceat(out.astype(np.int64), at),
-        bytes_in=np.add.reduceat(received.astype(np.int64), at),
+        times=times[at] / 1e9,
+        bytes_out=of_each(out),
+        bytes_in=of_each(received),
         intervals=intervals,
-        leading=intervals if leading is None else leading.intervals,
+        leading=check_ins[0].intervals if check_ins else intervals,
     )
 
 
