@@ -45,6 +45,23 @@ def test_both_implementations_measure_the_same(seed: int, exponent: float, count
             assert theirs[:, column] == pytest.approx(mine[:, column], rel=1e-6, abs=1e-7), name
 
 
+@given(
+    seed=st.integers(0, 2**32 - 1), sleep=st.sampled_from([4, 8, 16, 32]), count=st.integers(6, 80)
+)
+@examples(max_examples=60, deadline=None)
+def test_both_implementations_agree_on_exact_fractions(seed: int, sleep: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    # Places in the spectrum lie exactly between two bins, and sums in any order just miss them.
+    seconds = np.where(rng.random(count) < 0.7, sleep, rng.integers(1, 4 * sleep, count)) * 0.1
+    batch = SeriesBatch.from_lists([np.rint(np.cumsum(seconds) * 1e9).astype(np.int64)])
+    trees = load_model().forest
+    plain = reference.measure(batch, Settings(), trees)
+    compiled = load_compiled().measure(batch, Settings(), trees)
+
+    for mine, theirs in zip(plain, compiled, strict=True):
+        assert theirs == pytest.approx(mine, rel=1e-6, abs=1e-7)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_the_number_of_threads_changes_nothing(threads: int) -> None:
     rng = np.random.default_rng(3)

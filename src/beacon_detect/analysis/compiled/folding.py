@@ -17,6 +17,7 @@ from beacon_detect.analysis.constants import (
     LATE_INTERVALS,
     MAX_MULTIPLE,
     MIN_HALF_WIDTH,
+    SECOND_NS,
 )
 
 if TYPE_CHECKING:
@@ -31,10 +32,14 @@ def core_interval(intervals: Floats, low: float, high: float) -> float:
     for i in range(len(intervals)):
         x = intervals[i]
         core = (x >= low) & (x < high)
+        # Whole nanoseconds add up exactly in any order.
+        nanoseconds = np.rint(x * SECOND_NS)
         inside += core
-        total += x * core
-        everything += x
-    return total / inside if inside else everything / len(intervals)
+        total += nanoseconds * core
+        everything += nanoseconds
+    if not inside:
+        return everything / SECOND_NS / len(intervals)
+    return total / SECOND_NS / inside
 
 
 @jit

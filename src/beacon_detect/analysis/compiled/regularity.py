@@ -26,6 +26,7 @@ from beacon_detect.analysis.constants import (
     KEPT_SHARE,
     PHASES,
     RESIDUAL_BINS,
+    SECOND_NS,
     SEGMENT_BINS,
     SEGMENT_STEP,
     SPECTRUM_CHECK_INS,
@@ -227,9 +228,10 @@ def refine_period(intervals: Floats, period: float) -> float:
         multiple = np.floor(ratio + 0.5)
         within = (multiple >= 1) & (multiple <= SPECTRUM_GAP_LIMIT)
         near = within & (abs(ratio - multiple) < 0.25)
-        total += intervals[i] * near
+        # Whole nanoseconds add up exactly in any order.
+        total += np.rint(intervals[i] * SECOND_NS) * near
         multiples += multiple * near
-    return total / multiples if multiples > 0 else period
+    return total / SECOND_NS / multiples if multiples > 0 else period
 
 
 @reorderable

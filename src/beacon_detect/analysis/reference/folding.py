@@ -22,6 +22,7 @@ from beacon_detect.analysis.constants import (
     LATE_INTERVALS,
     MAX_MULTIPLE,
     MIN_HALF_WIDTH,
+    SECOND_NS,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ class Folded:
         return float(self.original[self.multiples > 0].sum()) / sleeps if sleeps else 0.0
 
 
+def total_seconds(intervals: Floats) -> float:
+    """Return the sum, seconds, the same in any order: whole nanoseconds add up exactly.
+
+    An interval may be one and a half of the mean to the last bit, and must be read in one way.
+    """
+    return float(np.rint(intervals * SECOND_NS).sum()) / SECOND_NS
+
+
 def fold(check_ins: CheckIns) -> Folded:
     """Fold the intervals of a series over its missed check-ins.
 
@@ -78,7 +87,8 @@ def fold(check_ins: CheckIns) -> Folded:
         check_ins.window.high + check_ins.dead_time,
     )
     core = (x >= low) & (x < high)
-    interval = float(x[core].mean()) if core.any() else float(x.mean())
+    inside = x[core] if core.any() else x
+    interval = total_seconds(inside) / len(inside)
     half_width = max((high - low) / (2 * interval), MIN_HALF_WIDTH)
     ratio = x / interval
     nearest = np.clip(np.floor(ratio + 0.5), 1, MAX_MULTIPLE).astype(np.int64)

@@ -40,6 +40,7 @@ from beacon_detect.analysis.constants import (
     SPECTRUM_HIGHEST,
     SPECTRUM_LOWEST,
 )
+from beacon_detect.analysis.reference.folding import total_seconds
 
 if TYPE_CHECKING:
     from beacon_detect.analysis.arrays import Floats
@@ -172,7 +173,7 @@ def refine_period(intervals: Floats, period: float) -> float:
     near = (np.abs(ratio - multiple) < 0.25) & (multiple >= 1) & (multiple <= SPECTRUM_GAP_LIMIT)
     if not near.any():
         return period
-    return float(intervals[near].sum() / multiple[near].sum())
+    return total_seconds(intervals[near]) / float(multiple[near].sum())
 
 
 def coherence(intervals: Floats, period: float) -> float:
