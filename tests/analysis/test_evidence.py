@@ -48,6 +48,16 @@ def test_chance_is_named_in_numbers(score: Callable[..., Results]) -> None:
     assert "a random source would put at most" in text
 
 
+def test_a_window_of_several_sleeps_is_called_that(score: Callable[..., Results]) -> None:
+    sleeps = np.tile([2, 3, 2, 3, 2, 2, 3, 2], 3) * np.random.default_rng(6).uniform(0.99, 1.01, 24)
+    text = evidence(score(np.cumsum(sleeps * 14 * 60 * MINUTE).astype(np.int64)), 0)
+
+    assert "about every 14.0 h" in text
+    assert "14 of 23 intervals within" in text
+    assert "(2 sleeps), where a random source" in text
+    assert "sleeps" not in evidence(score(np.arange(41) * MINUTE), 0)
+
+
 def test_what_was_left_out_is_counted(score: Callable[..., Results]) -> None:
     rng = np.random.default_rng(5)
     wake_ups = np.cumsum(10 * MINUTE * rng.uniform(0.9, 1.1, 60))

@@ -60,6 +60,11 @@ DIVISOR_TOLERANCE_LIMIT: Final = 0.25
 """Tolerance, in sleeps, from which an interval says nothing about a shorter sleep (taste)."""
 DIVISOR_SHARE: Final = 0.2
 """Share of the intervals that only the shorter sleep explains (measured)."""
+DIVISOR_SINGLES: Final = 2
+"""Single sleeps that must occur: two sleeps in turn have a common fraction, too, as short as nobody sleeps."""
+HIDDEN_BY_NIGHT: Final = 72_000.0
+"""Seconds: from such an interval on the night may hide every single sleep; sleeps of ten hours that are
+seen during ten hours of the day only never show alone (measured)."""
 
 # --- base score --------------------------------------------------------------------------
 KEPT_SHARE: Final = 0.9

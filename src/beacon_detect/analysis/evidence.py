@@ -83,10 +83,16 @@ def _rhythm(results: Results, index: int) -> str:
     total = int(results.intervals[index])
     inside = int(results.window_count[index])
     most = math.floor(results.chance_share[index] * total)
-    window = _span(results.window_low[index], results.window_high[index])
+    low, high, interval = (
+        float(column[index])
+        for column in (results.window_low, results.window_high, results.interval)
+    )
+    # Where others tell that the usual interval is several sleeps, the window holds those.
+    sleeps = round(math.sqrt(low * high) / interval) if interval > 0 else 1
+    several = f" ({sleeps} sleeps)" if sleeps > 1 else ""
     return (
         f"{int(results.check_ins[index])} check-ins about every "
-        f"{duration(results.interval[index])}: {inside} of {total} intervals within {window}, "
+        f"{duration(interval)}: {inside} of {total} intervals within {_span(low, high)}{several}, "
         f"where a random source would put at most {most}"
     )
 

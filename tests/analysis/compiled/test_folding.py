@@ -34,3 +34,11 @@ def test_a_fraction_that_explains_more_is_found_and_counted() -> None:
     assert half_width == 0.03
     assert divided(intervals, multiples, 180.0, half_width) == (1_081 / 18, 10)
     assert divided(intervals[::2], multiples[::2], 180.0, half_width) == (0.0, 0)
+
+
+def test_single_sleeps_need_not_be_seen_where_the_night_hides_them() -> None:
+    intervals = np.array([2.0, 3.0, 2.0, 3.0, 2.0, 2.0, 3.0, 2.0]) * 14 * 3_600
+    multiples = np.where(intervals == 2 * 14 * 3_600, 1, 0)
+
+    assert divided(intervals, multiples, 2 * 14 * 3_600.0, 0.03) == (14 * 3_600.0, 11)
+    assert divided(intervals / 60, multiples, 2 * 14 * 60.0, 0.03) == (0.0, 0)

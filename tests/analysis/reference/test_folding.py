@@ -45,6 +45,17 @@ def test_several_sleeps_of_an_implant_seen_by_day_are_told_from_one(hours: float
     assert fraction[1] > folded.missed
 
 
+@pytest.mark.parametrize("hours", [10.5, 11.0, 13.5, 14.0])
+def test_a_sleep_that_the_night_always_hides_is_told_from_its_multiples(hours: float) -> None:
+    times = seen_by_day(hours * 3_600, 0.02, 60)
+    found, *_ = find_check_ins(times)
+    fraction = divided(fold(found))
+
+    assert (np.diff(times) * 1e-9 < 1.5 * hours * 3_600).sum() < 2
+    assert fraction is not None
+    assert fraction[0] == pytest.approx(hours * 3_600, rel=0.02)
+
+
 def fraction_of(intervals: list[float], seed: int = 1) -> tuple[float, int] | None:
     """Return what the intervals are divided into, with half a per cent of noise."""
     rng = np.random.default_rng(seed)

@@ -10,10 +10,12 @@ import numpy as np
 from beacon_detect.analysis.compiled.jit import jit, reorderable
 from beacon_detect.analysis.constants import (
     DIVISOR_SHARE,
+    DIVISOR_SINGLES,
     DIVISOR_TOLERANCE_LIMIT,
     DIVISORS,
     FOLD_SLACK,
     FOLD_TOLERANCE_LIMIT,
+    HIDDEN_BY_NIGHT,
     LATE_INTERVALS,
     MAX_MULTIPLE,
     MIN_HALF_WIDTH,
@@ -106,8 +108,8 @@ def explained_by(
             sleeps += int(nearest)
             count += 1
             singles += nearest == 1
-    # Two sleeps in turn have a common fraction, too, but nobody ever sleeps as short as that.
-    enough = answered >= max(2.0, DIVISOR_SHARE * len(intervals)) and singles >= 2
+    occurs = singles >= DIVISOR_SINGLES or interval >= HIDDEN_BY_NIGHT
+    enough = answered >= max(2.0, DIVISOR_SHARE * len(intervals)) and occurs
     if not enough or 2 * answered <= asked + chance:
         return False, 0.0, 0
     return True, seconds / sleeps, sleeps - count

@@ -15,10 +15,12 @@ import numpy as np
 
 from beacon_detect.analysis.constants import (
     DIVISOR_SHARE,
+    DIVISOR_SINGLES,
     DIVISOR_TOLERANCE_LIMIT,
     DIVISORS,
     FOLD_SLACK,
     FOLD_TOLERANCE_LIMIT,
+    HIDDEN_BY_NIGHT,
     LATE_INTERVALS,
     MAX_MULTIPLE,
     MIN_HALF_WIDTH,
@@ -106,7 +108,8 @@ def divided(folded: Folded) -> tuple[float, int] | None:
     The usual interval of an implant that is seen by day only may be several of
     its sleeps; what gives the sleep away are single sleeps and intervals between the
     multiples of the usual one.  Two sleeps in turn have a common fraction, too, but
-    nobody ever sleeps as short as that.
+    nobody ever sleeps as short as that, so single sleeps must occur where the night
+    cannot hide them all.
     """
     x, unexplained = folded.original, folded.multiples == 0
     for divisor in DIVISORS:
@@ -116,7 +119,9 @@ def divided(folded: Folded) -> tuple[float, int] | None:
         telling = (tolerance < DIVISOR_TOLERANCE_LIMIT) & (ratio <= LATE_INTERVALS * divisor)
         near = telling & (np.abs(ratio - nearest) <= tolerance)
         asked, answered = int((telling & unexplained).sum()), int((near & unexplained).sum())
-        if answered < max(2.0, DIVISOR_SHARE * len(x)) or (near & (nearest == 1)).sum() < 2:
+        single = (near & (nearest == 1)).sum() >= DIVISOR_SINGLES
+        occurs = single or folded.interval >= HIDDEN_BY_NIGHT
+        if answered < max(2.0, DIVISOR_SHARE * len(x)) or not occurs:
             continue
         chance = 2 * float(tolerance[telling & unexplained].sum())
         if 2 * answered > asked + chance:
