@@ -25,6 +25,10 @@ RATES = (0.01, 0.001)
 LENGTHS = (6, 8, 10, 15, 20, 30, 50)
 TRIES = 200
 LOWEST = -30.0
+FOUND = 0.7
+"""Score from which a beacon alerts."""
+STEADY = 0.2
+"""Jitter up to which the interval is compared."""
 WORLDS = {"final": worlds.FINAL, "holdout": holdout.HOLDOUT}
 
 
@@ -108,15 +112,22 @@ def by_group(world: worlds.World, score: np.ndarray, results: Results) -> None:
         for family in sorted(set(world.family[world.label == label])):
             chosen = (world.label == label) & (world.family == family)
             say(f"| {kind}: {family} | {chosen.sum()} | {recalls(score[chosen], limits)} |")
-    steady = beacon & (world.jitter <= 0.2) & np.isfinite(world.interval)
+    with_interval = beacon & np.isfinite(world.interval)
     error = np.abs(results.interval / world.interval - 1)
-    say(
-        f"\ninterval within 10 %, jitter <= 20 %: {(error[steady] < 0.1).mean():.3f} of {steady.sum()}"
-    )
+    found = results.score >= FOUND
+    drawn, configured = (with_interval & (x <= STEADY) for x in (world.spread, world.jitter))
     names = [model.__name__ for model in beacons.SEVERAL_SLEEPS + holdout.SEVERAL_SLEEPS]
-    single = steady & ~np.isin(world.family, names)
-    for text, chosen in (("", single), (" and a score of 0.7", single & (results.score >= 0.7))):
-        say(f"of those with one sleep{text}: {(error[chosen] < 0.1).mean():.3f} of {chosen.sum()}")
+    several = np.isin(world.family, names)
+    say(
+        "\n| beacons whose jitter is at most 20 % | series | interval within 10 % |\n| --- | --- | --- |"
+    )
+    for text, chosen in (
+        ("as drawn: nine intervals in ten within 20 % of the usual one", drawn),
+        ("the same and found (0.7)", drawn & found),
+        ("as configured", configured),
+        ("as configured, one sleep", configured & ~several),
+    ):
+        say(f"| {text} | {chosen.sum()} | {(error[chosen] < 0.1).mean():.3f} |")
     chance = results.score[world.label == worlds.CHANCE]
     shares = ", ".join(f"{cut:.1f}: {(chance >= cut).mean():.2%}" for cut in (0.5, 0.7, 0.8, 0.9))
     say(f"chance series of this world at a score of at least {shares}")

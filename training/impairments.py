@@ -26,10 +26,10 @@ def lose(rng: Generator, times: Times, share: float) -> Times:
     return kept if len(kept) >= FEWEST else times
 
 
-def multiply(rng: Generator, times: Times) -> tuple[Times, float]:
+def multiply(rng: Generator, times: Times) -> tuple[Times, Times]:
     """Open up to six connections per check-in, one after another; the sleep begins after the last.
 
-    Returns the times and the mean seconds a check-in takes, by which the interval grows.
+    Returns the times and the seconds each check-in takes, by which the interval after it grows.
     """
     usual = int(rng.integers(2, 7))
     varies = rng.random() < 0.4
@@ -39,7 +39,7 @@ def multiply(rng: Generator, times: Times) -> tuple[Times, float]:
     busy = delays[np.arange(len(times)), sizes - 1]
     starts = times + np.cumsum(busy) - busy
     wanted = np.arange(usual) < sizes[:, None]
-    return (starts[:, None] + delays)[wanted], float(busy.mean())
+    return (starts[:, None] + delays)[wanted], busy
 
 
 def task(rng: Generator, times: Times, interval: float) -> Times:

@@ -55,6 +55,9 @@ class World:
         Name of the model that drew it.
     jitter, interval
         Configured jitter and usual (median) interval in seconds; NaN unless a beacon.
+    spread
+        The jitter that was drawn: nine intervals in ten lie within this share of the usual one.
+        Several sleeps in turn spread more than each of them is configured to; NaN unless a beacon.
     check_ins
         Check-ins drawn before any were lost.
     impaired
@@ -68,6 +71,7 @@ class World:
     family: np.ndarray
     jitter: np.ndarray
     interval: np.ndarray
+    spread: np.ndarray
     check_ins: np.ndarray
     impaired: np.ndarray
     window: np.ndarray
@@ -82,6 +86,7 @@ class Drawn:
     family: str
     jitter: float = math.nan
     interval: float = math.nan
+    spread: float = math.nan
     check_ins: int = 0
     impaired: str = ""
 
@@ -139,10 +144,12 @@ def log_uniform(rng: Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def impair(rng: Generator, times: np.ndarray, interval: float) -> tuple[np.ndarray, float, str]:
-    """Apply a random choice of impairments; return times, seconds of a check-in and names."""
+def impair(
+    rng: Generator, times: np.ndarray, interval: float
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Apply a random choice of impairments; return times, seconds of each check-in and names."""
     names: list[str] = []
-    busy = 0.0
+    busy = np.zeros(1)
 
     def happens(name: str, probability: float) -> bool:
         chosen = rng.random() < probability
@@ -180,14 +187,21 @@ def draw_beacon(
     changed = not clean and count >= 20 and rng.random() < 0.17
     if changed:
         sleeps[int(count * rng.uniform(0.2, 0.8)) :] *= log_uniform(rng, 0.1, 10)
-    usual = float(np.median(sleeps))
     delay = 0.0 if rng.random() < 2 * EXACT else NETWORK_DELAY
-    times = np.concatenate(([0.0], np.cumsum(sleeps + rng.exponential(delay, count))))
-    times, busy, impaired = (times, 0.0, "") if clean else impair(rng, times, interval)
-    usual += busy
+    slept = sleeps + rng.exponential(delay, count)
+    times = np.concatenate(([0.0], np.cumsum(slept)))
+    times, busy, impaired = (times, np.zeros(1), "") if clean else impair(rng, times, interval)
+    # From start to start: what an implant does before it sleeps belongs to the interval.
+    usual, spread = interval_and_spread(slept + np.resize(busy, count))
     if changed:
         impaired, usual = f"{impaired},sleep change".strip(","), math.nan
-    return Drawn(times, BEACON, model.__name__, jitter, usual, count + 1, impaired)
+    return Drawn(times, BEACON, model.__name__, jitter, usual, spread, count + 1, impaired)
+
+
+def interval_and_spread(intervals: np.ndarray) -> tuple[float, float]:
+    """Return the usual interval, seconds, and the share of it within which nine in ten lie."""
+    usual = float(np.median(intervals))
+    return usual, float(np.quantile(np.abs(intervals / usual - 1), 0.9))
 
 
 def impair_chance(rng: Generator, times: np.ndarray) -> tuple[np.ndarray, str]:
@@ -262,7 +276,7 @@ def clocks(count: int) -> World:
         interval = log_uniform(rng, 1, 86_400)
         check_ins = int(log_uniform(rng, 7, max(min(3_000.0, MONTH / interval), 9.0)))
         times = np.arange(check_ins) * interval
-        drawn.append(Drawn(times, BEACON, CLOCK, 0.0, interval, check_ins))
+        drawn.append(Drawn(times, BEACON, CLOCK, 0.0, interval, 0.0, check_ins))
     return assemble(drawn, CLOCK_SEED)
 
 
@@ -278,13 +292,13 @@ def early(count: int) -> World:
         model = pool[int(rng.integers(len(pool)))]
         interval, jitter = log_uniform(rng, 1, 86_400), draw_jitter(rng)
         sleeps = int(log_uniform(rng, FEWEST_SLEEPS, EARLY_CHECK_INS))
-        slept = model(rng, interval, jitter, sleeps)
-        delays = rng.exponential(NETWORK_DELAY, sleeps)
-        times, impaired = np.concatenate(([0.0], np.cumsum(slept + delays))), ""
+        slept = model(rng, interval, jitter, sleeps) + rng.exponential(NETWORK_DELAY, sleeps)
+        times, impaired = np.concatenate(([0.0], np.cumsum(slept))), ""
         if number % 2:
             times, impaired = impairments.command(rng, times, EARLY_COMMANDS), "commands"
-        usual = float(np.median(slept))
-        drawn.append(Drawn(times, BEACON, model.__name__, jitter, usual, sleeps + 1, impaired))
+        usual, spread = interval_and_spread(slept)
+        one = Drawn(times, BEACON, model.__name__, jitter, usual, spread, sleeps + 1, impaired)
+        drawn.append(one)
     return assemble(drawn, EARLY_SEED)
 
 
@@ -320,6 +334,7 @@ def assemble(drawn: Sequence[Drawn], seed: int) -> World:
         family=np.array([one.family for one in drawn]),
         jitter=np.array([one.jitter for one in drawn]),
         interval=np.array([one.interval for one in drawn]),
+        spread=np.array([one.spread for one in drawn]),
         check_ins=np.array([one.check_ins for one in drawn]),
         impaired=np.array([one.impaired for one in drawn]),
         window=np.array(windows),

@@ -83,6 +83,26 @@ def test_a_batch_of_a_world_fits_the_analysis() -> None:
     assert isinstance(small(worlds.TRAINING).batch, SeriesBatch)
 
 
+def test_the_interval_of_a_beacon_is_the_usual_one_from_start_to_start() -> None:
+    rng = np.random.default_rng(7)
+    times, busy = impairments.multiply(rng, np.arange(400) * 10.0)
+    starts = np.arange(400) * 10.0 + np.cumsum(busy) - busy
+
+    assert np.isin(starts, times).all()
+    assert worlds.interval_and_spread(10.0 + busy[:-1])[0] == pytest.approx(
+        np.median(np.diff(starts))
+    )
+
+
+def test_several_sleeps_in_turn_spread_more_than_one_with_the_same_jitter() -> None:
+    def spread(model: beacons.TimingModel) -> float:
+        return worlds.interval_and_spread(model(np.random.default_rng(8), 60.0, 0.1, 500))[1]
+
+    assert worlds.interval_and_spread(np.full(20, 60.0)) == (60.0, 0.0)
+    assert max(map(spread, (beacons.cobalt, beacons.symmetric, beacons.merlin))) <= 0.1
+    assert min(map(spread, (beacons.bimodal, beacons.two_states, beacons.adaptive))) > 0.2
+
+
 def test_traffic_without_a_timer_suffers_what_beacons_suffer() -> None:
     rng = np.random.default_rng(5)
     names = [worlds.impair_chance(rng, np.arange(50) * 60.0)[1].split(",") for _ in range(100)]
