@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beacon_detect.analysis.constants import BEYOND_DOUBT
 from beacon_detect.analysis.model import load_model
+from beacon_detect.analysis.reference.check_ins import find_check_ins
 from beacon_detect.analysis.reference.episodes import (
     ending_silence,
     episodes,
     level_of,
     longest_interval,
+    measure_run,
+    measure_way,
     runs,
 )
 from beacon_detect.analysis.rows import ROW
@@ -95,3 +99,21 @@ def test_a_series_without_an_episode_is_measured_whole() -> None:
 
     assert whole.row[ROW.episodes] == 0
     assert whole.row[ROW.last_event] == 7
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.9), st.integers(8, 60))
+@settings(max_examples=40, deadline=None)
+def test_the_model_chooses_a_way_only_where_the_evidence_leaves_a_doubt(
+    seed: int, jitter: float, count: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    starts = np.cumsum(60e9 * rng.uniform(1 - jitter, 1 + jitter, count))
+    times = np.sort(np.concatenate((starts, starts + rng.exponential(1e9, count)))).astype(np.int64)
+    trees = load_model().forest
+    ways = [measure_way(times, way, None, Settings(), trees) for way in find_check_ins(times)]
+    log_odds = [way.row[ROW.log_odds] for way in ways if way]
+    leading = measure_run(times, None, Settings(), trees)
+
+    assert leading is not None
+    chosen = log_odds[0] if log_odds[0] >= BEYOND_DOUBT else max(log_odds)
+    assert leading.row[ROW.log_odds] == chosen

@@ -41,6 +41,7 @@ from beacon_detect.analysis.compiled.regularity import (
 )
 from beacon_detect.analysis.compiled.trees import log_odds
 from beacon_detect.analysis.constants import (
+    BEYOND_DOUBT,
     COVERAGE_INTERVALS,
     FEATURE_STEPS,
     LONG_SILENCE,
@@ -283,7 +284,8 @@ def measure_run(
 
     ``inner`` is the level of its longest gap, ``outer`` the one at which it joins
     its neighbours; ``forced`` measures it in any case.  Of the two best ways to
-    collapse it the one leads that looks most like a beacon.
+    collapse it the one with more evidence leads if it is beyond doubt, else the one
+    that looks most like a beacon.
     """
     rate, shortest = mean_gap_rate(times), shortest_interval(times)
     collapses, best, second, uncollapsed = find_ways(times, rate, shortest, w)
@@ -292,7 +294,8 @@ def measure_run(
     rapid = EDGES[best.high] / rate + best.gap < shortest
     fill_merits(w.features, collapses, best.merit, second.merit, uncollapsed, rapid)
     done = measure_way(times, best, inner, outer, forced, thresholds, trees, w)
-    if not is_worth_measuring(second, best):
+    sure = done and weights.sum() == 0 and w.row[ROW.log_odds] >= BEYOND_DOUBT
+    if sure or not is_worth_measuring(second, best):
         return done
     w.best_row[:] = w.row
     w.best_features[:] = w.features

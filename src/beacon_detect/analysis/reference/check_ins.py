@@ -10,8 +10,8 @@ is regular then is the pause from the last event of a check-in to the first of t
 next.  So every collapse is looked at both ways, and pauses are reported as
 intervals by adding the usual time a check-in takes.  Other traffic of the pair
 mostly comes one by one: an implant that opens several connections each time is
-also looked for among the large check-ins alone.  The two best ways are measured
-and the model chooses.  Limit: an operator session denser than the beacon fills
+also looked for among the large check-ins alone.  The best way leads if it is beyond
+doubt; else the next best is measured, too, and the model chooses.  Limit: an operator session denser than the beacon fills
 the valley.
 """
 

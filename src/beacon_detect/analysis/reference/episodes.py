@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beacon_detect.analysis.constants import (
+    BEYOND_DOUBT,
     FEATURE_STEPS,
     LONG_SILENCE,
     LONG_SILENCE_INTERVALS,
@@ -144,6 +145,9 @@ def measure_run(
 ) -> Episode | None:
     """Measure a run of events if it is an episode: of the ways to collapse it, the one that leads.
 
+    That is the first, which has the most evidence, if it is beyond doubt; else the
+    one that looks most like a beacon.
+
     Parameters
     ----------
     times
@@ -154,9 +158,19 @@ def measure_run(
     settings, forest
         Thresholds and model.
     """
-    ways = (measure_way(times, found, levels, settings, forest) for found in find_check_ins(times))
-    measured = [episode for episode in ways if episode]
-    return max(measured, key=lambda episode: merit(episode, settings), default=None)
+    best: Episode | None = None
+    for found in find_check_ins(times):
+        episode = measure_way(times, found, levels, settings, forest)
+        if episode and (best is None or merit(episode, settings) > merit(best, settings)):
+            best = episode
+        if best and is_beyond_doubt(best, settings):
+            break
+    return best
+
+
+def is_beyond_doubt(episode: Episode, settings: Settings) -> bool:
+    """Tell whether no other way to collapse its run need be looked at."""
+    return settings.scoring == "calibrated" and episode.row[ROW.log_odds] >= BEYOND_DOUBT
 
 
 def measure_way(
