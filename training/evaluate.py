@@ -81,7 +81,7 @@ def row(name: str, score: np.ndarray, label: np.ndarray, cost: float) -> None:
     limits = thresholds(score, label)
     text = "" if np.isnan(cost) else f"{cost:.0f}"
     say(
-        f"| {name} | {len(score)} | {roc_auc_score(beacon, score):.3f} | "
+        f"| {name} | {len(score)} | {roc_auc_score(beacon, score):.4f} | "
         f"{average_precision_score(beacon, score):.3f} | {recalls(score[beacon], limits)} | {text} |"
     )
 

@@ -32,13 +32,13 @@ from training.ceiling import ceiling
 if TYPE_CHECKING:
     from beacon_detect.analysis.forest import Forest
 
-VERSION = "4"
+VERSION = "5"
 ROUNDS = 2
 FOLDS = 4
 MODEL_PATH = Path(__file__).parents[1] / "src/beacon_detect/analysis/model" / MODEL_FILE
 WORLDS = (worlds.TRAINING, worlds.DEVELOPMENT, worlds.EVEN)
-CLOCKS = 3_000
-EARLY = 4_000
+CLOCKS = 12_000
+EARLY = 16_000
 """Young implants."""
 CLOCK_WEIGHT = 5.0
 """Perfect beacons and what each counts: without them the trees are surer of a little jitter, and

@@ -113,14 +113,14 @@ class Plan:
 
 
 TRAINING: Final = Plan(
-    101, 16_000, 24_000, 1_000, beacons.TRAINING, beacons.TRAINING, chance.TRAINING, chance.TRAINING, 0.5, 0.5,
+    101, 64_000, 96_000, 4_000, beacons.TRAINING, beacons.TRAINING, chance.TRAINING, chance.TRAINING, 0.5, 0.5,
     FEWEST_SLEEPS,
 )  # fmt: skip
 DEVELOPMENT: Final = Plan(
-    202, 16_000, 28_000, 1_000, beacons.TRAINING, beacons.DEVELOPMENT, chance.TRAINING, chance.DEVELOPMENT, 0.5, 0.5,
+    202, 64_000, 112_000, 4_000, beacons.TRAINING, beacons.DEVELOPMENT, chance.TRAINING, chance.DEVELOPMENT, 0.5, 0.5,
     FEWEST_SLEEPS,
 )  # fmt: skip
-EVEN: Final = Plan(606, 0, 2_000, 0, (), (), chance.EVEN, chance.EVEN, 0.5, 0.5)
+EVEN: Final = Plan(606, 0, 8_000, 0, (), (), chance.EVEN, chance.EVEN, 0.5, 0.5)
 """Traffic more even than chance, for the fit alone."""
 FINAL: Final = Plan(
     303, 10_000, 30_000, 2_000, beacons.TRAINING + beacons.DEVELOPMENT, beacons.FINAL,
