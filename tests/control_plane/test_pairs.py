@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from beacon_detect.control_plane.pairs import PairSummary, PairTable
 from beacon_detect.control_plane.storage.writer import CommittedBatch
-from beacon_detect.records import Direction, Kind, pack_address
+from beacon_detect.records import SECOND, Direction, Kind, Origin, pack_address
 from records_factory import BASE_TIME, make_header, make_records
 
 TEXT = st.sampled_from(["", "a", "b"])
@@ -236,3 +236,83 @@ def test_sliced_and_chunked_tables_count_the_same() -> None:
     chunked.add(CommittedBatch.of(make_header(), pieces))
 
     assert whole.top(9) == chunked.top(9)
+
+
+CONNECTIONS = st.lists(
+    st.tuples(st.integers(1, 3), st.integers(0, 30), st.integers(0, 9)), min_size=1, max_size=40
+)
+"""Host, start and duration; half a second a step."""
+
+
+def told(held: PairTable, some: list[tuple[int, int, int]], *, whole: bool, sensor: str = "s1", **columns: Any) -> None:  # fmt: skip
+    """Tell of connections, each in one record or by its start and its end."""
+    host, start, duration = (np.array([one[i] for one in some], np.int64) for i in range(3))
+    start, duration = BASE_TIME + start * SECOND // 2, duration * SECOND // 2
+    dst, ids = [f"203.0.113.{h}" for h in host.tolist()], np.arange(len(some)) + 1
+    if whole:
+        records = make_records(
+            dst=dst, time=start, duration=duration, connection_id=ids, kind=Kind.CONNECTION, **columns
+        )  # fmt: skip
+    else:
+        records = make_records(
+            dst=dst * 2, time=np.concatenate([start, start + duration]),
+            duration=np.concatenate([0 * duration, duration]), connection_id=np.tile(ids, 2),
+            kind=np.repeat([Kind.START, Kind.END], len(some)), **columns,
+        )  # fmt: skip
+    held.add(CommittedBatch.of(make_header(sensor), records))
+
+
+def shares(held: PairTable) -> dict[int, float]:
+    columns = held.columns()
+    return {int(dst[15]): one for dst, one in zip(columns.dst, columns.side_by_side, strict=True)}
+
+
+@given(CONNECTIONS, st.integers(1, 15))
+def test_connections_side_by_side_are_counted_however_they_are_told(
+    some: list[tuple[int, int, int]], size: int
+) -> None:
+    some.sort(key=lambda one: (one[1], one[2]))
+    at_once, started, forgetful = PairTable(), PairTable(), PairTable()
+    told(at_once, some, whole=True)
+    for begin in range(0, len(some), size):
+        told(started, some[begin : begin + size], whole=False)
+        told(forgetful, some[begin : begin + size], whole=False)
+        told(forgetful, [(9, -9, 0)], whole=True)
+        forgetful.forget(BASE_TIME)
+
+    assert shares(started) == pytest.approx(shares(at_once), nan_ok=True)
+    assert shares(forgetful) == pytest.approx(shares(at_once), nan_ok=True)
+
+
+PAGES = [(1, 120 * page + image, 3) for page in range(10) for image in range(3)]
+POLLS = [(2, 120 * poll, 3) for poll in range(10)]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_share_is_of_a_pair_s_finished_connections(whole: bool) -> None:
+    held = PairTable()
+    told(held, PAGES + POLLS, whole=whole)
+    told(held, [(3, 2 * poll, 0) for poll in range(5)], whole=whole)
+
+    assert shares(held) == pytest.approx({1: 20 / 30, 2: 0.0, 3: np.nan}, nan_ok=True)
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_connection_that_two_sensors_tell_of_is_not_beside_itself(size: int) -> None:
+    held = PairTable()
+    for begin in range(0, len(POLLS), size):
+        for sensor in ("s1", "s2"):
+            told(held, POLLS[begin : begin + size], whole=False, sensor=sensor)
+    for sensor in ("s1", "s2"):
+        told(held, PAGES, whole=False, sensor=sensor)
+
+    assert shares(held) == pytest.approx({1: 20 / 30, 2: 0.0})
+
+
+@pytest.mark.parametrize("origin", [Origin.SNAPSHOT, Origin.MIDSTREAM])
+def test_connections_whose_start_was_not_seen_are_not_compared(origin: Origin) -> None:
+    held = PairTable()
+    told(held, PAGES, whole=False, origin=origin)
+    told(held, POLLS, whole=True)
+
+    assert shares(held) == pytest.approx({1: np.nan, 2: 0.0}, nan_ok=True)

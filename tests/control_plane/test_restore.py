@@ -91,6 +91,32 @@ def test_a_restart_shows_what_was_shown_before(tmp_path: Path, rolled: bool) -> 
     assert again.content() == live.content()
 
 
+@pytest.mark.parametrize("rolled", [False, True], ids=["hot", "in segments"])
+def test_connections_side_by_side_are_counted_again(tmp_path: Path, rolled: bool) -> None:
+    live, again = Memory(), Memory()
+    store = Store.open(tmp_path / "data", memory_limit_mb=256, on_commit=live.committed)
+    rng = np.random.default_rng(5)
+    for page in range(30):
+        opened = BASE_TIME + page * 200 * SECOND + np.sort(rng.integers(0, 2 * SECOND, 6))
+        length = rng.integers(0, 2 * SECOND, 6)
+        hosts = [f"203.0.113.{host}" for host in rng.integers(0, 3, 6)]
+        ends = make_records(dst=hosts, time=opened + length, duration=length, kind=Kind.END)
+        store.append(make_header(f"sensor-{page % 2}"), ends).result()
+    if rolled:
+        store.maintain(time.time_ns() + HOUR, 10**18)
+    store.close()
+    store = Store.open(tmp_path / "data", memory_limit_mb=256, on_commit=again.committed)
+    restore(store, again.working_set, again.pairs, 0)
+    store.close()
+
+    shares = [
+        dict(zip(columns.ids.tolist(), columns.side_by_side.tolist(), strict=True))
+        for columns in (live.pairs.columns(), again.pairs.columns())
+    ]
+    assert shares[1] == shares[0]
+    assert all(0.1 < share < 0.9 for share in shares[0].values())
+
+
 def test_what_is_past_retention_is_not_brought_back(tmp_path: Path) -> None:
     memory = Memory()
     store = Store.open(tmp_path / "data", memory_limit_mb=256, on_commit=memory.committed)

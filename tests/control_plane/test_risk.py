@@ -17,7 +17,7 @@ from beacon_detect.control_plane.pairs import PairTable
 from beacon_detect.control_plane.risk import context_settings, facts_of, weigh
 from beacon_detect.control_plane.storage.writer import CommittedBatch
 from beacon_detect.control_plane.whitelist import Networks
-from beacon_detect.records import SECOND
+from beacon_detect.records import SECOND, Kind
 from records_factory import make_header, make_records
 
 DAY = 86_400 * SECOND
@@ -128,6 +128,36 @@ def test_rules_that_are_off_in_the_configuration_are_off() -> None:
     [weighed] = weigh([finding(executable="/tmp/x", process="x")], known(), context, NOW)
 
     assert weighed.reasons == ()
+
+
+def visited(dst: str, step: int, count: int = 20) -> list[dict[str, Any]]:
+    """Return the ends of three connections a minute, ``step`` apart, each open for a second."""
+    starts = [NOW - DAY + 60 * SECOND * i + step * n for i in range(count) for n in range(3)]
+    return [
+        {"dst": dst, "kind": Kind.END, "time": np.array([start + SECOND]), "duration": SECOND}
+        for start in starts
+    ]
+
+
+def test_connections_side_by_side_are_a_reason_of_their_own() -> None:
+    pairs = known(*visited("203.0.113.1", SECOND // 10), *visited("203.0.113.2", 3 * SECOND))
+    found = [
+        replace(finding(dst=pair.dst), pair_id=pair.pair_id, connections_per_check_in=3.0)
+        for pair in pairs.top(9)[0]
+    ]
+    beside, after = sorted(found, key=lambda one: one.dst)
+    bursts, group = replace(beside, series="bursts"), replace(beside, series="name")
+
+    known_of = [one.side_by_side for one in facts(pairs, beside, after, bursts, group, finding())]
+    assert known_of == [pytest.approx(2 / 3), 0.0, None, None, None]
+    weighed = weigh([beside, after], pairs, Context(), NOW)
+    deltas = [
+        reason.delta
+        for one in weighed
+        for reason in one.reasons
+        if reason.rule == "parallel_connections"
+    ]
+    assert deltas == [-0.3, -0.25]
 
 
 @pytest.mark.parametrize(("series", "each"), [("connections", 4.0), ("bursts", 1.0)])

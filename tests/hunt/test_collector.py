@@ -68,6 +68,21 @@ def test_an_open_connection_whose_end_was_left_out_of_a_long_series_counts_once(
     assert (times[0] // SECOND).tolist() == [50, 60, 70, 5, 15]
 
 
+def test_connections_side_by_side_are_those_that_finished_and_whose_start_was_seen(
+    make_chunk: Callable,
+) -> None:
+    some = Collector()
+    times, origin = [0, 0.1, 0.2, 60, 60.1], np.array([0, 0, Origin.MIDSTREAM, 0, 0], np.uint8)
+    some.add(make_chunk(times, duration=SECOND, origin=origin))
+    some.add(make_chunk([60.2], duration=SECOND, kind=Kind.UPDATE))
+    some.add(make_chunk([60.3], duration=SECOND, kind=Kind.BURST))
+    some.add(make_chunk([0, 0.1, 0.2], duration=0, dst="192.0.2.8"))
+    some.finish()
+
+    assert some.pairs.column("connections").tolist() == [6, 3]
+    assert some.pairs.side_by_side(np.arange(2)).tolist() == pytest.approx([2 / 4, np.nan], nan_ok=True)  # fmt: skip
+
+
 def test_bursts_are_a_series_of_their_own(make_chunk: Callable) -> None:
     some = Collector()
     some.add(make_chunk([1, 2, 3], kind=Kind.BURST, bytes_out=5))

@@ -81,6 +81,25 @@ def test_too_few_check_ins_are_told(capture: str) -> None:
     assert answer.why_not == ["only 4 check-ins; at least 6 are needed for a score"]
 
 
+def test_connections_side_by_side_are_a_reason_and_those_in_a_row_a_smaller_one(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "flows.csv"
+    beside, after = (np.sort(np.concatenate([np.arange(60) * 60.0 + s for s in (0.0, step, 2 * step)])) for step in (0.1, 0.4))  # fmt: skip
+    file.write_text(HEADER + rows(beside, "192.0.2.1") + rows(after, "192.0.2.2"))
+    found = {row.dst: row for row in hunt([str(file)], HuntOptions()).rows}
+    told = {}
+    for dst in found:
+        measured = explained(str(file), dst).measured
+        assert measured is not None
+        assert measured.rhythm is not None
+        assert measured.rhythm.risk == pytest.approx(found[dst].risk, rel=1e-12)
+        told[dst] = {reason.rule: reason.reason for reason in measured.rhythm.reasons}
+
+    assert "67% of its connections beside others" in told["192.0.2.1"]["parallel_connections"]
+    assert "3.0 connections each time" in told["192.0.2.2"]["parallel_connections"]
+
+
 @pytest.fixture(scope="module")
 def rotating(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A file with a beacon over eight addresses of one name, and one more service of it."""

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beacon_detect.hunt.pair_table import PairTable
+from beacon_detect.records import SECOND
 
 
 @pytest.fixture(autouse=True, params=[1 << 15, 3], ids=["one index", "two"])
@@ -58,6 +59,51 @@ def test_many_pairs_make_the_columns_grow() -> None:
 
     assert rows.tolist() == list(range(5003))
     assert (table.column("src") == src).all()
+
+
+LONG = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30), st.integers(0, 9)), max_size=60)
+"""Pair, start and duration of connections; half a second a step."""
+
+
+def opened(table: PairTable, some: list[tuple[int, int, int]]) -> None:
+    rows = table.rows(*columns([(pair, 0, 0) for pair, _, _ in some]))
+    start, duration = (np.array([c[i] for c in some], np.int64) * SECOND // 2 for i in (1, 2))
+    table.count_beside(rows, start, duration)
+
+
+def shares(table: PairTable) -> dict[int, float]:
+    share = table.side_by_side(np.arange(len(table)))
+    return {int(src[15]): one for src, one in zip(table.column("src"), share, strict=True)}
+
+
+@given(LONG, st.integers(1, 20))
+def test_connections_side_by_side_are_counted_however_the_input_is_cut(
+    some: list[tuple[int, int, int]], size: int
+) -> None:
+    some.sort(key=lambda one: (one[1], one[2]))
+    table, whole = PairTable(), PairTable()
+    for start in range(0, len(some), size):
+        opened(table, some[start : start + size])
+    opened(whole, some)
+
+    assert shares(table) == pytest.approx(shares(whole), nan_ok=True)
+    for pair, share in shares(table).items():
+        assert np.isnan(share) == (not any(c[2] for c in some if c[0] == pair))
+
+
+@given(LONG, LONG, st.lists(st.booleans(), min_size=4, max_size=4))
+def test_pairs_that_are_kept_keep_what_was_side_by_side(
+    before: list[tuple[int, int, int]], after: list[tuple[int, int, int]], flags: list[bool]
+) -> None:
+    table, model = PairTable(), PairTable()
+    opened(table, before)
+    kept = np.array([flags[src[15]] for src in table.column("src")], np.bool_)
+    table.keep(kept)
+    opened(table, after)
+    opened(model, [one for one in before if flags[one[0]]])
+    opened(model, after)
+
+    assert shares(table) == pytest.approx(shares(model), nan_ok=True)
 
 
 @given(PAIRS, st.lists(st.booleans(), min_size=60, max_size=60), PAIRS)

@@ -13,7 +13,7 @@ from beacon_detect.context import ContextSettings
 from beacon_detect.context.risk import risk_of
 from beacon_detect.hunt.collector import Collector
 from beacon_detect.hunt.ranking import rank, score
-from beacon_detect.records import Kind
+from beacon_detect.records import SECOND, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,3 +131,30 @@ def test_parallel_connections_count_and_parallel_bursts_do_not(make_chunk: Calla
         rules.append([reason.rule for reason in row.reasons])
 
     assert rules == [["parallel_connections"], []]
+
+
+@pytest.mark.parametrize(
+    ("duration", "delta"),
+    [(0, -0.1), (0.05, -0.1), (0.3, -0.3)],
+    ids=["unknown", "after", "beside"],
+)
+def test_of_two_connections_each_time_those_side_by_side_count_more(
+    make_chunk: Callable, duration: float, delta: float
+) -> None:
+    some = Collector()
+    two = np.sort(np.concatenate([REGULAR, REGULAR + 0.1]))
+    some.add(make_chunk(two, duration=int(duration * SECOND)))
+    [row] = rank(some, score(some, Settings())[0], 0.0)
+
+    assert [(reason.rule, reason.delta) for reason in row.reasons] == [("parallel_connections", delta)]  # fmt: skip
+
+
+def test_a_poller_whose_connections_outlast_its_interval_is_not_parallel(
+    make_chunk: Callable,
+) -> None:
+    some = Collector()
+    some.add(make_chunk(1.7e9 + np.arange(600.0), duration=int(1.5 * SECOND)))
+    [row] = rank(some, score(some, Settings())[0], 0.0)
+
+    assert some.pairs.side_by_side(np.array([row.pair]))[0] > 0.9
+    assert row.reasons == ()

@@ -13,7 +13,7 @@ from beacon_detect.control_plane.whitelist import Networks
 from beacon_detect.hunt.collector import Collector
 from beacon_detect.hunt.ranking import INTERNAL
 from beacon_detect.hunt.risk import Candidates, facts_of, weigh
-from beacon_detect.records import unpack_address
+from beacon_detect.records import SECOND, unpack_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,10 @@ def candidates_of(pairs: PairTable, *, alike: float = 0.2) -> Candidates:
         [unpack_address(item.tobytes()) for item in pairs.column(side)] for side in ("src", "dst")
     )
     places, count = np.arange(len(pairs)), len(pairs)
-    return Candidates(places, src, dst, [""] * count, np.full(count, alike), np.ones(count))
+    return Candidates(
+        places, src, dst, [""] * count, np.full(count, alike), np.ones(count),
+        pairs.side_by_side(places),
+    )  # fmt: skip
 
 
 def facts(some: Collector) -> list[Facts]:
@@ -100,6 +103,20 @@ def test_sizes_that_nobody_recorded_are_not_alike(make_chunk: Callable) -> None:
     both = facts_of(candidates_of(some.pairs, alike=1.0), some.pairs, INSIDE)
 
     assert [one.size_regularity for one in both] == [None, 1.0]
+
+
+def test_connections_without_durations_are_not_known_to_be_one_at_a_time(
+    make_chunk: Callable,
+) -> None:
+    times = [0.0, 0.1, 60.0, 60.1]
+    some = collected(
+        make_chunk,
+        {"seconds": times},
+        {"seconds": times, "dst": "192.0.2.8", "duration": SECOND // 100},
+        {"seconds": times, "dst": "192.0.2.9", "duration": SECOND},
+    )
+
+    assert [one.side_by_side for one in facts(some)] == [None, 0.0, 0.5]
 
 
 @pytest.mark.parametrize("enabled", [True, False])

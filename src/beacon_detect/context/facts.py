@@ -51,6 +51,9 @@ class Facts:
     """Since anything was first seen; with less than a week nothing is new."""
     connections_per_check_in: float = 1.0
     """Connections at one wake-up, on average; of bursts inside open connections nobody counts them."""
+    side_by_side: float | None = None
+    """Share, 0 to 1, of the finished connections that began beside one still open; None where no
+    durations are known, and for series that are not a pair's connections."""
     size_regularity: float | None = None
     """0 to 1: how alike the check-ins' sizes are; None when not measured."""
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from beacon_detect.context.side_by_side import NEVER, count_beside, share_beside
 from beacon_detect.control_plane.columns import ADDRESS_BYTES, addresses, numbers, texts
 from beacon_detect.control_plane.id_index import IdIndex
 from beacon_detect.control_plane.open_connections import OpenConnections
-from beacon_detect.records import Direction, Kind, unpack_address
+from beacon_detect.records import Direction, Kind, Origin, unpack_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,8 +52,15 @@ _COLUMNS: dict[str, tuple[Any, int]] = {
     "container_time": (np.int64, _NEVER),
     "name_time": (np.int64, _NEVER),
     "sensor_time": (np.int64, _NEVER),
+    "finished": (np.int64, 0),
+    "beside": (np.int64, 0),
+    "timed": (np.bool_, 0),
+    "last_start": (np.int64, 0),
+    "last_end": (np.int64, NEVER),
+    "last_sensor": (np.uint64, 0),
 }
-"""Type and initial value of each column; the ``…_time`` columns date the attribution beside them."""
+"""Type and initial value of each column; the ``…_time`` columns date the attribution beside them,
+and those from ``finished`` on are as in ``context.side_by_side``. A restart counts what is stored."""
 
 _TEXTS = ("process", "executable", "container", "name", "sensor")
 DIRECTIONS = {Direction.UNKNOWN: "", Direction.OUTBOUND: "outbound", Direction.INBOUND: "inbound"}
@@ -105,6 +113,8 @@ class PairColumns:
     """A hash of each of ``names`` that stays the same for ever, 0 for no text."""
     first_seen: NDArray[np.int64]
     last_seen: NDArray[np.int64]
+    side_by_side: NDArray[np.float64]
+    """Share of the finished connections that began beside one still open; NaN where nobody knows."""
 
 
 class PairTable:
@@ -213,12 +223,14 @@ class PairTable:
         with self._lock:
             count = len(self)
             copied = (*_TEXTS, "dst_port", "first_seen", "last_seen")
+            finished = (self._columns[name][:count] for name in ("beside", "finished", "timed"))
             return PairColumns(
                 ids=self._index.ids,
                 src=self._src[:count],
                 dst=self._dst[:count],
                 names=list(self._names),
                 keys=self._keys[: len(self._names)],
+                side_by_side=share_beside(*finished),
                 **{name: self._columns[name][:count].copy() for name in copied},
             )
 
@@ -316,13 +328,47 @@ class PairTable:
         np.add.at(columns["connections"], slots[opens], 1)
         # END and UPDATE are dated by their last packet, CONNECTION by its first.
         ending = (kind == Kind.END) | (kind == Kind.UPDATE)
-        np.minimum.at(columns["first_seen"], slots, np.where(ending, time - duration, time))
+        first = np.where(ending, time - duration, time)
+        np.minimum.at(columns["first_seen"], slots, first)
         last = np.where(kind == Kind.CONNECTION, time + duration, time)
         np.maximum.at(columns["last_seen"], slots, last)
         rows, grown_out, grown_in = self._open.growth(pair_ids, kind, last, table)
         np.add.at(columns["bytes_out"], slots[rows], grown_out)
         np.add.at(columns["bytes_in"], slots[rows], grown_in)
         self._attribute(slots, last, table, sensors)
+        whole = (kind == Kind.END) | (kind == Kind.CONNECTION)
+        rows = np.flatnonzero(whole & (numbers(table, "origin") == Origin.OPENED))
+        if len(rows):
+            self._count_beside(slots[rows], first[rows], last[rows], sensors[rows])
+
+    def _count_beside(
+        self,
+        slots: NDArray[np.int32],
+        starts: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        sensors: NDArray[np.int32],
+    ) -> None:
+        """Count which connections were side by side, each as one sensor tells of it.
+
+        Two sensors tell of the same connection, which is not beside itself.
+        """
+        columns = self._columns
+        columns["timed"][slots[ends > starts]] = True
+        codes, sensor = np.unique(sensors, return_inverse=True)
+        names = self._keys[codes]
+
+        def last(owners: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+            pairs, by = np.divmod(owners, len(codes))
+            same = columns["last_sensor"][pairs] == names[by]
+            return columns["last_start"][pairs], np.where(same, columns["last_end"][pairs], NEVER)
+
+        found = count_beside(slots.astype(np.int64) * len(codes) + sensor, starts, ends, last)
+        pairs, by = np.divmod(found.owners, len(codes))
+        # A pair is here once for each sensor.
+        np.add.at(columns["finished"], pairs, found.connections)
+        np.add.at(columns["beside"], pairs, found.beside)
+        columns["last_start"][pairs], columns["last_end"][pairs] = found.starts, found.ends
+        columns["last_sensor"][pairs] = names[by]
 
     def _attribute(
         self,

@@ -82,6 +82,7 @@ def facts_of(
         names=columns.keys[columns.name],
     )  # fmt: skip
     sources, seen = crowd.sources.tolist(), crowd.first_seen.tolist()
+    beside = _side_by_side(findings, columns)
     programs = _programs(columns, {finding.executable for finding in findings})
     watched = (now_ns - int(columns.first_seen.min(initial=now_ns))) / SECOND
     attributed = columns.executable != 0
@@ -109,10 +110,23 @@ def facts_of(
             connections_per_check_in=(
                 finding.connections_per_check_in if finding.series == "connections" else 1.0
             ),
+            side_by_side=beside[i],
             size_regularity=finding.size_regularity if finding.bytes_out else None,
         )
         for i, finding in enumerate(findings)
     ]
+
+
+def _side_by_side(findings: Sequence[Finding], columns: PairColumns) -> list[float | None]:
+    """Return which share of a pair's connections is side by side, None where nobody knows.
+
+    Of bursts and of groups of pairs nobody asks.
+    """
+    wanted = np.unique(np.array([finding.pair_id for finding in findings], np.uint64))
+    at = np.minimum(np.searchsorted(wanted, columns.ids), len(wanted) - 1)
+    rows = np.flatnonzero((wanted[at] == columns.ids) & ~np.isnan(columns.side_by_side))
+    shares = dict(zip(columns.ids[rows].tolist(), columns.side_by_side[rows].tolist(), strict=True))
+    return [shares.get(f.pair_id) if f.series == "connections" else None for f in findings]
 
 
 def _programs(columns: PairColumns, wanted: set[str]) -> dict[str, tuple[int, int]]:

@@ -205,14 +205,15 @@ def _weighed(
     if not series.found.scored:
         return None
     results = series.found.episodes
-    several = float(results.connections_per_check_in[0]) if series.name == "connections" else 1.0
+    rows, own = np.array([place.row]), series.name == "connections"
     candidates = Candidates(
-        places=np.array([place.row]),
+        places=rows,
         src=[query.src],
         dst=[_destination(collector, place)],
         names=_names(collector, place.row),
         size_regularity=np.minimum(results.size_out[:1], results.size_in[:1]),
-        parallel=np.array([several]),
+        parallel=results.connections_per_check_in[:1] if own else np.ones(1),
+        side_by_side=collector.pairs.side_by_side(rows) if own else np.full(1, np.nan),
     )
     internal = Networks(options.internal)
     names = name_codes(collector)

@@ -2,7 +2,7 @@
 
 Rows are found by the pair's 64-bit id with a binary search over sorted copies,
 a chunk at a time: a large one of the old pairs and a small one of the new, so
-that a new pair does not move all others. Limit: about 100 bytes a pair, all in memory.
+that a new pair does not move all others. Limit: about 140 bytes a pair, all in memory.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from beacon_detect.context.side_by_side import NEVER, count_beside, share_beside
 from beacon_detect.records import pair_ids
 
 if TYPE_CHECKING:
@@ -33,8 +34,13 @@ _COLUMNS: dict[str, tuple[Any, tuple[int, ...], int]] = {
     "bursts": (np.int64, (), 0),
     "bytes_out": (np.int64, (), 0),
     "bytes_in": (np.int64, (), 0),
+    "finished": (np.int64, (), 0),
+    "beside": (np.int64, (), 0),
+    "timed": (np.bool_, (), 0),
+    "last_start": (np.int64, (), 0),
+    "last_end": (np.int64, (), int(NEVER)),
 }
-"""Column -> dtype, shape of one value, value of a new row."""
+"""Column -> dtype, shape of one value, value of a new row; the last five as in ``side_by_side``."""
 
 
 class _Index(NamedTuple):
@@ -68,6 +74,8 @@ class PairTable:
             for name, (kind, shape, fill) in _COLUMNS.items()
         }
         self._old, self._new = _Index.empty(), _Index.empty()
+        self._durations = False
+        """Whether any connection had a duration yet; many logs have none."""
 
     def __len__(self) -> int:
         return self._size
@@ -164,3 +172,28 @@ class PairTable:
         if not bursts:
             np.add.at(self._columns["bytes_out"], rows, bytes_out)
             np.add.at(self._columns["bytes_in"], rows, bytes_in)
+
+    def count_beside(
+        self, rows: NDArray[np.int32], time: NDArray[np.int64], duration: NDArray[np.int64]
+    ) -> None:
+        """Count which finished connections were side by side; 0 where a duration is not known."""
+        columns = self._columns
+        lasted = duration > 0
+        self._durations = self._durations or bool(lasted.any())
+        if not self._durations:
+            np.add.at(columns["finished"], rows, 1)
+            return
+        columns["timed"][rows[lasted]] = True
+        found = count_beside(rows, time, time + duration, self._last)
+        columns["finished"][found.owners] += found.connections
+        columns["beside"][found.owners] += found.beside
+        columns["last_start"][found.owners] = found.starts
+        columns["last_end"][found.owners] = found.ends
+
+    def _last(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return self._columns["last_start"][rows], self._columns["last_end"][rows]
+
+    def side_by_side(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return which share of the pairs' connections is side by side, NaN where nobody knows."""
+        beside, finished, timed = (self._columns[n][rows] for n in ("beside", "finished", "timed"))
+        return share_beside(beside, finished, timed)

@@ -304,8 +304,12 @@ def rank(
     names = collector.names.of(table["src"], table["dst"], table["dst_port"], table["protocol"])
     with _no_cycle_search():
         src, dst = (_texts(table[side]) for side in ("src", "dst"))
-        parallel = np.where(listed.kinds == 0, columns["connections_per_check_in"], 1.0)
-        candidates = Candidates(places, src, dst, names, columns["size_regularity"], parallel)
+        own = listed.kinds == SERIES.index("connections")
+        candidates = Candidates(
+            places, src, dst, names, columns["size_regularity"],
+            parallel=np.where(own, columns["connections_per_check_in"], 1.0),
+            side_by_side=np.where(own, collector.pairs.side_by_side(places), np.nan),
+        )  # fmt: skip
         found = weigh(candidates, columns["score"], collector.pairs, networks, context, codes)
         risk = np.array([one.risk for one in found])
         order = np.lexsort((-columns["check_ins"], columns["sources"], -np.round(risk, 3)))

@@ -45,6 +45,9 @@ class Candidates:
     """0 to 1."""
     parallel: NDArray[np.float64]
     """Connections at one check-in; 1 for bursts inside open connections."""
+    side_by_side: NDArray[np.float64]
+    """Share of the connections that began beside one still open; NaN for other series, and
+    where nobody knows."""
 
 
 def weigh(
@@ -119,14 +122,14 @@ def facts_of(
         crowd.sources.tolist(), ages.tolist(),
         # Many logs carry no sizes; all zero is not "all alike".
         np.where(pairs.column("bytes_out")[places] > 0, candidates.size_regularity, np.nan).tolist(),
-        candidates.parallel.tolist(), strict=True,
+        candidates.parallel.tolist(), candidates.side_by_side.tolist(), strict=True,
     )  # fmt: skip
     for row in columns:
-        src_text, dst_text, name, port, protocol, inside, to_inside, sources, age, alike, parallel = row  # fmt: skip
+        src_text, dst_text, name, port, protocol, inside, to_inside, sources, age, alike, parallel, beside = row  # fmt: skip
         yield Facts(
             src=src_text, dst=dst_text, name=name, dst_port=port, protocol=protocol,
             src_internal=inside, dst_internal=to_inside,
             sources=sources, hosts=crowd.hosts, age=age, watched=watched,
-            connections_per_check_in=parallel,
+            connections_per_check_in=parallel, side_by_side=None if math.isnan(beside) else beside,
             size_regularity=None if math.isnan(alike) else alike,
         )  # fmt: skip
