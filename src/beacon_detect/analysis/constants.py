@@ -39,8 +39,9 @@ WORTH_EVIDENCE: Final = 6.0
 a Poisson process reaches as many nats in one series of ten (measured)."""
 
 BEYOND_DOUBT: Final = 5.0
-"""Log odds from which the way with the most evidence leads, whatever the model says of the next best: between two
-ways that are both surely a beacon's its preference means nothing; one random series in some thousands gets there (measured)."""
+"""Log odds from which the way with the most evidence leads, whatever the model says of the next best: between
+two ways that are both surely a beacon's its preference means nothing.  One random series in some thousands
+gets there (measured)."""
 
 SHORTEST_INTERVAL: Final = 0.4
 """Seconds: faster rhythms are keystrokes and retries inside a wake-up, looked at last (taste)."""

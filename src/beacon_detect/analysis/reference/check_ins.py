@@ -11,8 +11,8 @@ next.  So every collapse is looked at both ways, and pauses are reported as
 intervals by adding the usual time a check-in takes.  Other traffic of the pair
 mostly comes one by one: an implant that opens several connections each time is
 also looked for among the large check-ins alone.  The best way leads if it is beyond
-doubt; else the next best is measured, too, and the model chooses.  Limit: an operator session denser than the beacon fills
-the valley.
+doubt; else the next best is measured, too, and the model chooses.  Limit: an operator
+session denser than the beacon fills the valley.
 """
 
 from __future__ import annotations
